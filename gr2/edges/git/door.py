@@ -1,0 +1,273 @@
+"""Runs git with an environment of gr2's making, and turns every failure into `GitError`.
+
+A question git cannot answer raises; it never answers "clean".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gr2.edges.git.guard import Guard, guard_for
+from gr2.edges.process import NOT_FOUND, Command, Completed, Listener, Runner
+from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.model.url import redact
+
+MINIMUM_VERSION = (2, 38)
+LOCAL_TIMEOUT_SECONDS = 900.0
+STALL_SECONDS = 60.0
+
+# What of the caller's GIT_* variables reaches git (contract, page 2). Every other one has no effect.
+_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS")
+_CONFIG = (
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("init.templateDir", ""),
+    ("submodule.recurse", "false"),
+    ("fetch.recurseSubmodules", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("protocol.ext.allow", "never"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("status.submoduleSummary", "false"),
+    ("status.renames", "true"),
+    ("core.quotePath", "true"),
+    ("advice.detachedHead", "false"),
+    ("color.ui", "false"),
+)
+
+
+class GitError(Failed):
+    """git said no. `details` hold the redacted arguments, the exit code and the end of what it printed."""
+
+    def __init__(self, code: str, message: str, *, completed: Completed, hint: str = "", subject: str = "") -> None:
+        stderr = redact(completed.stderr.decode(errors="replace"))[-2000:]
+        super().__init__(
+            code,
+            message,
+            scope="repo",
+            subject=subject,
+            hint=hint,
+            details={
+                "command": [redact(str(part)) for part in completed.argv],
+                "exit_code": completed.exit_code,
+                "stderr": stderr,
+            },
+        )
+        self.exit_code = completed.exit_code
+        self.stderr = stderr
+        self.stdout = completed.stdout
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository named outright, so that git never goes looking for one in the directories above."""
+
+    git_dir: str
+    work_tree: str | None = None
+
+    @classmethod
+    def checkout(cls, path: str) -> Place:
+        """The repository whose working tree is the absolute directory `path`."""
+        return cls(os.path.join(path, ".git"), path)
+
+    @classmethod
+    def bare(cls, path: str) -> Place:
+        """The bare repository at the absolute directory `path`."""
+        return cls(path, None)
+
+
+class Git:
+    """git, as every part of gr2 uses it.
+
+    environ: the caller's environment. stall_seconds: how long a remote may stay silent. inherit: descriptors (locks)
+    that each git keeps open, so that a lock outlives a gr2 that was killed for as long as its git is at work.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        environ: Mapping[str, str],
+        *,
+        stall_seconds: float = STALL_SECONDS,
+        inherit: Sequence[int] = (),
+    ) -> None:
+        self.runner = runner
+        self.stall_seconds = stall_seconds
+        self.inherit = tuple(inherit)
+        self._environ = environ
+        self._base = _scrubbed(environ)
+        self._guards: dict[str, Guard] = {}
+
+    def inheriting(self, *descriptors: int) -> Git:
+        """The same door, whose children keep `descriptors` open."""
+        return Git(self.runner, self._environ, stall_seconds=self.stall_seconds, inherit=(*self.inherit, *descriptors))
+
+    def command(
+        self,
+        args: Sequence[str],
+        *,
+        at: Place | None = None,
+        input: bytes | None = None,  # noqa: A002
+        network: bool = False,
+        timeout: float | None = None,
+        config: Iterable[tuple[str, str]] = (),
+        env: Mapping[str, str] | None = None,
+        listener: Listener | None = None,
+        guarded: bool = True,
+    ) -> Command:
+        """The command line for `git ARGS` in `at`, for `run_many`. `network`: it talks to a remote, so silence ends it.
+
+        Raises Blocked `unsafe_git_config` when `network` and the repository redirects its remotes.
+        """
+        variables = dict(self._base)
+        overrides: list[tuple[str, str]] = [*_CONFIG]
+        if at is not None:
+            variables["GIT_DIR"] = at.git_dir
+            if at.work_tree is not None:
+                variables["GIT_WORK_TREE"] = at.work_tree
+            if guarded:
+                guard = self.guard(at)
+                overrides += guard.overrides
+                if network and guard.refused:
+                    raise Blocked(
+                        "unsafe_git_config",
+                        f"the repository's own configuration redirects its remotes ({', '.join(guard.refused)})",
+                        scope="repo",
+                        hint=f"git -C {at.work_tree or at.git_dir} config --unset-all {guard.refused[0]}",
+                        details={"keys": list(guard.refused)},
+                    )
+        overrides += config
+        variables["GIT_CONFIG_COUNT"] = str(len(overrides))
+        for number, (key, value) in enumerate(overrides):
+            variables[f"GIT_CONFIG_KEY_{number}"] = key
+            variables[f"GIT_CONFIG_VALUE_{number}"] = value
+        variables.update(env or {})
+        return Command(
+            argv=("git", *args),
+            cwd=at.work_tree or at.git_dir if at is not None else None,
+            env=variables,
+            input=input,
+            timeout=timeout if timeout is not None or network else LOCAL_TIMEOUT_SECONDS,
+            stall=self.stall_seconds if network else None,
+            listener=listener,
+            inherit=self.inherit,
+        )
+
+    def run(
+        self,
+        args: Sequence[str],
+        *,
+        at: Place | None = None,
+        ok: Sequence[int] = (0,),
+        input: bytes | None = None,  # noqa: A002
+        network: bool = False,
+        timeout: float | None = None,
+        config: Iterable[tuple[str, str]] = (),
+        env: Mapping[str, str] | None = None,
+        listener: Listener | None = None,
+    ) -> bytes:
+        """What `git ARGS` printed. Raises GitError for an exit code not in `ok`."""
+        command = self.command(
+            args, at=at, input=input, network=network, timeout=timeout, config=config, env=env, listener=listener
+        )
+        completed = self.runner.run(command)
+        if completed.exit_code not in ok:
+            raise self.error(completed, network=network)
+        return completed.stdout
+
+    def text(self, args: Sequence[str], *, at: Place | None = None, ok: Sequence[int] = (0,)) -> str:
+        """What `git ARGS` printed, as text without the final line feed; undecodable bytes as surrogates."""
+        return self.run(args, at=at, ok=ok).decode(errors="surrogateescape").rstrip("\n")
+
+    def succeeds(self, args: Sequence[str], *, at: Place) -> bool:
+        """Whether `git ARGS` answers yes (exit 0) rather than no (exit 1). Raises GitError for anything else."""
+        completed = self.runner.run(self.command(args, at=at))
+        if completed.exit_code not in {0, 1}:
+            raise self.error(completed)
+        return completed.exit_code == 0
+
+    def run_many(self, commands: Iterable[Command], *, jobs: int) -> Iterator[tuple[int, Completed]]:
+        """Run many commands at once; see Runner.run_many."""
+        return self.runner.run_many(commands, jobs=jobs)
+
+    def guard(self, at: Place) -> Guard:
+        """What must be put over the configuration of the repository at `at`; looked up once."""
+        found = self._guards.get(at.git_dir)
+        if found is None:
+
+            def ask() -> bytes:
+                args = ("config", "--list", "--show-scope", "--includes", "-z")
+                completed = self.runner.run(self.command(args, at=at, guarded=False, timeout=10))
+                if completed.exit_code != 0:
+                    raise self.error(completed)
+                return completed.stdout
+
+            found = self._guards[at.git_dir] = guard_for(at.git_dir, ask)
+        return found
+
+    def version(self) -> tuple[int, ...]:
+        """git's version. Raises Blocked `git_missing` when there is no git on PATH."""
+        completed = self.runner.run(Command(argv=("git", "version"), env=self._base, timeout=30))
+        match = re.search(rb"(\d+(?:\.\d+)+)", completed.stdout)
+        if completed.exit_code == NOT_FOUND or match is None:
+            raise Blocked("git_missing", "git was not found on PATH", hint="install git 2.38 or newer")
+        return tuple(int(part) for part in match.group(1).split(b"."))
+
+    def require(self) -> None:
+        """Raise Blocked `git_missing` or `git_too_old` unless git is new enough."""
+        found = self.version()
+        if found < MINIMUM_VERSION:
+            shown = ".".join(map(str, found))
+            raise Blocked("git_too_old", f"git {shown} is too old", hint="install git 2.38 or newer", details={"found": shown})
+
+    def error(self, completed: Completed, *, network: bool = False, subject: str = "") -> Gr2Error:
+        """The error for a git that ended badly."""
+        stderr = redact(completed.stderr.decode(errors="replace"))
+        if completed.exit_code == NOT_FOUND and shutil.which("git", path=self._base.get("PATH")) is None:
+            return Blocked("git_missing", "git was not found on PATH", hint="install git 2.38 or newer")
+        if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+            hint = "free some space and run the same command again"
+            return GitError("disk_full", "no space left for git to write", completed=completed, hint=hint, subject=subject)
+        if "Read-only file system" in stderr:
+            return GitError("read_only", "git cannot write there", completed=completed, subject=subject)
+        if completed.stalled:
+            message = f"the remote sent nothing for {self.stall_seconds:g} s"
+            return GitError("remote_unreachable", message, completed=completed, subject=subject)
+        reason = _reason(stderr) or f"git ended with {completed.exit_code}"
+        if network:
+            hint = "check the URL and your access to it, then run the same command again"
+            return GitError("remote_unreachable", reason, completed=completed, hint=hint, subject=subject)
+        if completed.timed_out:
+            reason = f"git {completed.argv[1]} took too long"
+        return GitError("git_failed", reason, completed=completed, subject=subject)
+
+
+def _reason(stderr: str) -> str:
+    """git's own reason in one line: its first `fatal:` or `error:`, else its last line."""
+    lines = [line.strip() for line in stderr.replace("\r", "\n").splitlines() if line.strip()]
+    for line in lines:
+        match = re.match(r"(?:fatal|error|remote: error): (.*)", line, re.IGNORECASE)
+        if match:
+            return match.group(1).rstrip(".")
+    return lines[-1].rstrip(".") if lines else ""
+
+
+def _scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
+    kept = {key: value for key, value in environ.items() if not key.startswith("GIT_") or key in _KEPT}
+    for key in ("LANGUAGE", "LC_MESSAGES"):
+        kept.pop(key, None)
+    kept.update(
+        LC_ALL="C",
+        GIT_TERMINAL_PROMPT="0",
+        GIT_OPTIONAL_LOCKS="0",
+        GIT_PAGER="cat",
+        GIT_EDITOR=":",
+        GIT_SEQUENCE_EDITOR=":",
+        GIT_MERGE_AUTOEDIT="no",
+        GIT_ADVICE="0",
+    )
+    return kept

@@ -1,0 +1,135 @@
+"""Keeps a checkout's own configuration from running programs or redirecting what gr2 does.
+
+git reads `.git/config` of every repository it works in, and many of its keys name programs (git-config(1)). gr2 honours
+the user's and the system's configuration and takes these keys away from the repository's: a value given on the command
+line wins over the file, so each dangerous key found there is overridden by the user's own value, or by a harmless one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+_HEADER = re.compile(r'\[([A-Za-z0-9-]+)(?: "((?:[^"\\\n]|\\["\\])*)")?\]')
+_ENTRY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?")
+
+# What git itself, gh and the common editors write into a fresh clone. Anything else is looked at with git's own parser.
+_PLAIN: dict[str, frozenset[str]] = {
+    "core": frozenset(
+        "repositoryformatversion filemode bare logallrefupdates ignorecase precomposeunicode symlinks autocrlf eol "
+        "safecrlf sparsecheckout sparsecheckoutcone abbrev quotepath untrackedcache preloadindex longpaths".split()
+    ),
+    "remote": frozenset("url fetch tagopt prune promisor partialclonefilter gh-resolved pushdefault".split()),
+    "branch": frozenset("remote merge rebase description gh-merge-base vscode-merge-base autosetuprebase".split()),
+    "user": frozenset("name email signingkey useconfigonly".split()),
+    "extensions": frozenset("objectformat partialclone preciousobjects refstorage".split()),
+    "submodule": frozenset("active url".split()),
+    "pull": frozenset("rebase ff".split()),
+    "push": frozenset("default autosetupremote followtags".split()),
+    "gc": frozenset("auto autodetach".split()),
+    "maintenance": frozenset("auto strategy".split()),
+    "index": frozenset("version sparse".split()),
+    "advice": frozenset("detachedhead".split()),
+    "gr2": frozenset("mirrorof".split()),
+}
+
+_USE_DEFAULT = {
+    "core.sshcommand": "ssh",
+    "gpg.program": "gpg",
+    "gpg.openpgp.program": "gpg",
+    "gpg.x509.program": "gpgsm",
+    "gpg.ssh.program": "ssh-keygen",
+}
+_EMPTY = re.compile(
+    r"core\.(?:fsmonitor|hookspath|askpass|editor|pager|alternaterefscommand|attributesfile)"
+    r"|filter\..*\.(?:clean|smudge|process|required)"
+    r"|diff\.external|diff\..*\.(?:command|textconv|cachetextconv)"
+    r"|credential\..*|sequence\.editor|trailer\..*\.(?:command|cmd)|init\.templatedir"
+    r"|commit\.gpgsign|tag\.gpgsign|http\..*proxy.*|http\.(?:.*\.)?cookiefile"
+)
+# A value on the command line cannot take these away, or an empty one would break git: refused where they would matter.
+_REFUSED = re.compile(
+    r"url\..*\.(?:insteadof|pushinsteadof)|remote\..*\.(?:vcs|proxy|pushurl)|core\.gitproxy"
+    r"|http\..*|protocol\..*|ssh\..*|uploadpack\..*|receive\..*|transfer\..*"
+)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Configuration to put over a repository's own. `refused` are keys that make talking to a remote from it unsafe."""
+
+    overrides: tuple[tuple[str, str], ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+_NOTHING = Guard()
+
+
+def is_plain(config: bytes) -> bool:
+    """Whether the text of a `.git/config` holds only lines that can neither run nor redirect anything."""
+    try:
+        text = config.decode()
+    except UnicodeDecodeError:
+        return False
+    allowed: frozenset[str] = frozenset()
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not line or line[0] in "#;":
+            continue
+        header = _HEADER.fullmatch(line)
+        if header is not None:
+            allowed = _PLAIN.get(header.group(1).lower(), frozenset())
+            continue
+        entry = _ENTRY.fullmatch(line)
+        if entry is None or line.endswith("\\") or entry.group(1).lower() not in allowed:
+            return False
+    return True
+
+
+def guard_for(git_dir: str, ask: Callable[[], bytes]) -> Guard:
+    """The guard for the repository at `git_dir`. `ask` runs `git config --list --show-scope --includes -z` there."""
+    try:
+        with open(os.path.join(git_dir, "config"), "rb") as file:
+            if is_plain(file.read(1 << 20)):
+                return _NOTHING
+    except OSError:
+        # A worktree or submodule keeps its configuration elsewhere, or there is none: git knows.
+        pass
+    return from_listing(ask())
+
+
+def from_listing(listing: bytes) -> Guard:
+    """The guard that a listing of all configuration with its scopes calls for."""
+    local: list[str] = []
+    outer: dict[str, list[str]] = {}
+    fields = listing.decode(errors="surrogateescape").split("\0")
+    for scope, entry in zip(fields[::2], fields[1::2], strict=False):
+        key, _, value = entry.partition("\n")
+        if scope in {"local", "worktree"}:
+            local.append(key)
+        elif scope in {"system", "global"}:
+            outer.setdefault(key, []).append(value)
+    overrides: list[tuple[str, str]] = []
+    for key in dict.fromkeys(local):
+        overrides += _override(key, outer.get(key, []))
+    refused = tuple(dict.fromkeys(key for key in local if _REFUSED.fullmatch(key) and not _EMPTY.fullmatch(key)))
+    return Guard(tuple(overrides), refused)
+
+
+def _override(key: str, outer: Iterable[str]) -> list[tuple[str, str]]:
+    theirs = [(key, value) for value in outer]
+    if re.fullmatch(r"merge\..*\.driver", key):
+        return theirs or [(key, "git merge-file --marker-size=%L %A %O %B")]
+    if re.fullmatch(r"remote\..*\.uploadpack", key):
+        return theirs or [(key, "git-upload-pack")]
+    if re.fullmatch(r"remote\..*\.receivepack", key):
+        return theirs or [(key, "git-receive-pack")]
+    if key in _USE_DEFAULT:
+        return theirs or [(key, _USE_DEFAULT[key])]
+    if key.startswith("credential.") and key.endswith(".helper") or key == "credential.helper":
+        return [(key, ""), *theirs]  # an empty helper clears those named before it (gitcredentials(7))
+    if _EMPTY.fullmatch(key):
+        return theirs or [(key, "")]
+    return []
