@@ -154,3 +154,8 @@ def run_status(*, completed: int, failed: int, blocked: int, issues: Iterable[Is
             return Status.PARTIAL_FAILURE
         return Status.FAILED if failed else Status.BLOCKED
     return Status.ATTENTION if any(True for _ in issues) else Status.SUCCESS
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamedResult(Result):
+    """The end of a stream, whose lines were printed as they came: nothing more belongs on stdout."""

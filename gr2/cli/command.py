@@ -1,0 +1,240 @@
+"""Click commands as gr2 uses them: global options anywhere, `--json` always, one result each.
+
+A command function parses nothing itself, calls one op, and returns its result; `gr2.cli.main` prints it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gr2.errors import Invalid
+
+if TYPE_CHECKING:
+    from gr2.edges.process import Runner
+    from gr2.session import Session
+
+VALUE_GLOBALS = ("workspace", "actor", "unit")
+FLAG_GLOBALS = ("json", "verbose", "quiet", "no_color", "no_plugins")
+
+
+@dataclass
+class Invocation:
+    """One run of the command line: what the global options said, and which command was reached."""
+
+    environ: Mapping[str, str]
+    cwd: str
+    workspace: str = ""
+    actor: str = ""
+    unit: str = ""
+    json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    no_color: bool = False
+    no_plugins: bool = False
+    path: tuple[str, ...] = ()
+    mutates: bool = False
+    wait_seconds: float = 30.0
+    runner: Runner | None = None
+    session: Session | None = None
+    text: Callable[..., None] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def schema(self) -> str:
+        """The `schema` of the document: the deepest command known, and the version of its shape."""
+        return ".".join(("gr2", *self.path)) + "/1"
+
+
+def invocation_of(ctx: click.Context) -> Invocation:
+    """The run that `ctx` belongs to."""
+    found = ctx.find_root().obj
+    assert isinstance(found, Invocation)
+    return found
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    # The option may stand on any level: one that was given wins over one that was not.
+    name = param.name.removeprefix("global_") if param.name else ""
+    if value not in (None, False, ""):
+        setattr(invocation_of(ctx), name, value)
+    return value
+
+
+_GLOBALS: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
+    (("-C", "--workspace"), "workspace", {"metavar": "PATH", "help": "Work in the workspace at PATH."}),
+    (("--json",), "json", {"is_flag": True, "help": "Print one JSON document on stdout."}),
+    (("-v", "--verbose"), "verbose", {"is_flag": True, "help": "Show every git and platform command on stderr."}),
+    (("-q", "--quiet"), "quiet", {"is_flag": True, "help": "No progress."}),
+    (("--no-color",), "no_color", {"is_flag": True, "help": "No colour."}),
+    (("--actor",), "actor", {"metavar": "ACTOR", "help": "Who acts: agent:NAME, human:NAME or system."}),
+    (("--unit",), "unit", {"metavar": "UNIT", "help": "The unit it is about."}),
+    (("--no-plugins",), "no_plugins", {"is_flag": True, "help": "Import no installed plugin."}),
+)
+
+
+def _global_options(own: Sequence[click.Parameter]) -> list[click.Parameter]:
+    """The global options that a command does not declare itself."""
+    taken = {opt for param in own for opt in (*param.opts, *param.secondary_opts)}
+    options: list[click.Parameter] = []
+    for names, key, extra in _GLOBALS:
+        free = [name for name in names if name not in taken]
+        if free:
+            option = click.Option([*free, f"global_{key}"], expose_value=False, callback=_remember, **extra)
+            option.is_eager = True
+            options.append(option)
+    return options
+
+
+class _WithGlobals(click.Command):
+    """Adds the global options, shown under a heading of their own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._own = len(self.params)
+        self.params.extend(_global_options(self.params))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own, everywhere = [], []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                is_global = (param.name or "").startswith("global_")
+                (everywhere if is_global else own).append(record)
+        for title, records in (("Options", own), ("Everywhere", everywhere)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+        if isinstance(self, click.Group):
+            self.format_commands(ctx, formatter)
+
+
+class Gr2Command(_WithGlobals):
+    """A command whose function returns a Result. `mutates`: its document has an `operation_id`."""
+
+    def __init__(self, *args: Any, mutates: bool = False, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
+        super().__init__(*args, **kwargs)
+        self.mutates = mutates
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        if parent is not None and info_name is not None:
+            _reached(parent, info_name, self.mutates)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+class Gr2Group(_WithGlobals, click.Group):
+    """A group of commands. `lazy` maps a name to ("module:object", one line of help), imported when used."""
+
+    command_class = Gr2Command
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
+        kwargs.setdefault("no_args_is_help", False)
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy or {})
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        if parent is not None and info_name is not None:
+            _reached(parent, info_name, False)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(dict.fromkeys([*self.lazy, *self.commands]))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in self.lazy and name not in self.commands:
+            found = load(self.lazy[name][0])
+            assert isinstance(found, click.Command)
+            self.commands[name] = found
+        return self.commands.get(name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self.lazy:
+                rows.append((name, self.lazy[name][1]))
+            elif not self.commands[name].hidden:
+                rows.append((name, self.commands[name].get_short_help_str(limit=90)))
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+def _reached(parent: click.Context, name: str, mutates: bool) -> None:
+    invocation = parent.find_root().obj
+    if isinstance(invocation, Invocation):
+        invocation.path = (*invocation.path, name)
+        invocation.mutates = mutates
+
+
+def load(reference: str) -> Any:
+    """The object that "module:name" names."""
+    from importlib import import_module
+
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+def session_of(ctx: click.Context, *, wait: float | None = None, lane: str = "") -> Session:
+    """The session of this run. Raises Invalid when there is no workspace, or its spec is broken."""
+    from gr2.edges.git import Git
+    from gr2.session import Asked, Session
+    from gr2.store.discovery import find_workspace
+    from gr2.store.settings import load_settings
+
+    run = invocation_of(ctx)
+    environ = run.environ
+    root = find_workspace(run.cwd, run.workspace, environ.get("GR2_WORKSPACE", ""))
+    settings = load_settings(environ)
+    runner = run.runner
+    assert runner is not None
+    run.session = Session(
+        root=root,
+        actor=actor_of(run),
+        asked=Asked(cwd=run.cwd, workspace=run.workspace, unit=run.unit, lane=lane, environ=environ),
+        settings=settings,
+        runner=runner,
+        git=Git(runner, environ, stall_seconds=settings.git_stall_seconds),
+        progress=_progress(run),
+        plugins=_plugins(run, settings),
+        wait_seconds=wait if wait is not None else run.wait_seconds,
+    )
+    return run.session
+
+
+def actor_of(run: Invocation) -> str:
+    """Who runs this command: `--actor`, else `GR2_ACTOR`, else the login name of a person."""
+    from gr2.edges.clock import Login
+    from gr2.model.names import is_actor
+
+    named = run.actor or run.environ.get("GR2_ACTOR", "")
+    if named and not is_actor(named):
+        raise Invalid(
+            "invalid_actor",
+            "an actor is agent:NAME, human:NAME or system",
+            subject=named,
+            hint="gr2 --actor agent:NAME ...",
+        )
+    return named or f"human:{Login.current().name}"
+
+
+def _progress(run: Invocation) -> Any:
+    from gr2.cli.progress import progress_for
+
+    return progress_for(run)
+
+
+def _plugins(run: Invocation, settings: Any) -> Any:
+    from gr2.plugin.manager import open_plugins
+
+    return open_plugins(settings, run.environ, disabled=run.no_plugins, warn=run.notes.append)
+
+
+def inside(run: Invocation, path: str) -> str:
+    """`path` as an absolute path, taken from the directory the command was started in."""
+    return os.path.normpath(os.path.join(run.cwd, path))

@@ -1,0 +1,168 @@
+"""Runs one command line: parse, call, print, and pick the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from gr2.cli.command import Gr2Group, Invocation
+from gr2.errors import Gr2Error, Interrupted
+from gr2.model.outcome import Issue, Refusal, Result, Status, StreamedResult
+
+# name: (where the command is, its line in `gr2 --help`)
+NOUNS: dict[str, tuple[str, str]] = {
+    "workspace": ("gr2.cli.workspace:workspace", "Make a workspace, and fill it."),
+    "spec": ("gr2.cli.spec:spec", "Show and check the spec."),
+    "plan": ("gr2.cli.apply:plan", "What apply would do."),
+    "apply": ("gr2.cli.apply:apply", "Make what the spec says and is missing."),
+    "status": ("gr2.cli.status:status", "What needs you, and what to type."),
+    "repo": ("gr2.cli.repo:repo", "State of every checkout."),
+    "lane": ("gr2.cli.lane:lane", "One task's checkouts over several repositories."),
+    "exec": ("gr2.cli.exec:exec_group", "Run a command in a lane's repositories."),
+    "events": ("gr2.cli.events:events", "What happened, as a stream other tools can read."),
+    "failures": ("gr2.cli.failures:failures", "Failures that wait for a decision."),
+    "saved": ("gr2.cli.saved:saved", "Work that gr2 put aside, and how to have it back."),
+    "plugins": ("gr2.cli.plugins:plugins", "Installed plugins and what they provide."),
+    "doctor": ("gr2.cli.doctor:doctor", "Look for problems, and repair what is safe."),
+    "gc": ("gr2.cli.doctor:gc", "Remove what is provably unneeded."),
+    "shell-init": ("gr2.cli.shell:shell_init", "Shell function that lets `lane enter` change directory."),
+}
+
+
+class Root(Gr2Group):
+    """`gr2` itself: the core's nouns, and those of installed plugins from the compiled index."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._add_plugin_commands(ctx)
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.lazy:
+            self._add_plugin_commands(ctx)
+        return super().get_command(ctx, name)
+
+    def _add_plugin_commands(self, ctx: click.Context) -> None:
+        from gr2.cli.plugin_commands import add_plugin_commands
+
+        add_plugin_commands(self, ctx)
+
+
+@click.group(cls=Root, lazy=NOUNS, name="gr2")
+@click.version_option(None, "--version", package_name="gr2", message="gr2 %(version)s")
+def gr2() -> None:
+    """Work on several git repositories at once.
+
+    A spec says which repositories and units (people, agents) there are; every task gets a lane of its own.
+    """
+
+
+def main(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) -> int:
+    """Run `gr2 ARGV` in this process and return its exit code."""
+    from gr2.edges.process import Cancellation, Runner
+
+    environ = os.environ if environ is None else environ
+    run = Invocation(environ=environ, cwd=_cwd(environ))
+    cancellation = Cancellation()
+    run.runner = Runner(cancellation, trace=lambda args: _trace(run, args))
+    before = _catch_signals(cancellation)
+    try:
+        outcome = _outcome(list(argv), run)
+        return outcome if isinstance(outcome, int) else _show(outcome, run)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _cwd(environ: Mapping[str, str]) -> str:
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        return "/"
+    # The shell's own spelling of the directory, links kept, where it is the same place.
+    spelled = environ.get("PWD", "")
+    if os.path.isabs(spelled) and os.path.exists(spelled) and os.path.samefile(spelled, here):
+        return os.path.normpath(spelled)
+    return here
+
+
+def _catch_signals(cancellation: Any) -> dict[int, Any]:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        cancellation.trip(signum)
+
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+
+def _trace(run: Invocation, argv: Sequence[str]) -> None:
+    if run.verbose:
+        import shlex
+
+        from gr2.model.names import visible
+        from gr2.model.url import redact
+
+        sys.stderr.write("+ " + visible(redact(shlex.join(map(str, argv)))) + "\n")
+
+
+def _outcome(argv: list[str], run: Invocation) -> Result | int:
+    try:
+        found = gr2.main(args=argv, prog_name="gr2", standalone_mode=False, obj=run)
+    except click.UsageError as error:
+        from gr2.cli.usage import usage_error
+
+        return usage_error(error, argv, run, gr2)
+    except click.ClickException as error:
+        return _refusal(Gr2Error("usage", error.format_message()), Status.INVALID)
+    except Interrupted as error:
+        return Refusal(status=Status.INTERRUPTED, issues=(Issue.from_error(error),), signum=error.signum)
+    except Gr2Error as error:
+        return _refusal(error, Status(error.status))
+    except (KeyboardInterrupt, click.Abort):
+        return Refusal(status=Status.INTERRUPTED, issues=(Issue.from_error(Interrupted(2)),), signum=signal.SIGINT)
+    except (BrokenPipeError, SystemExit):
+        raise
+    except BaseException as error:
+        from gr2.cli.crash import crash
+
+        return crash(error, run)
+    return found if isinstance(found, Result) else int(found or 0)
+
+
+def _refusal(error: Gr2Error, status: Status) -> Refusal:
+    issues = getattr(error, "issues", None) or (Issue.from_error(error),)
+    return Refusal(status=status, issues=tuple(issues), operation_id=getattr(error, "operation_id", None))
+
+
+def _show(result: Result, run: Invocation) -> int:
+    from gr2.cli.screen import Screen, devnull_stdout, text_of
+
+    if run.session is not None:
+        run.session.progress.stop()
+    screen = Screen.for_process(run.environ, no_color=run.no_color)
+    for note in run.notes:
+        screen.note(note)
+    try:
+        if run.json:
+            if not isinstance(result, StreamedResult):
+                from gr2.cli.document import document
+
+                sys.stdout.write(document(result, schema=run.schema, mutates=run.mutates) + "\n")
+        else:
+            show = run.text or text_of(result)
+            if show is not None:
+                show(result, screen)
+            sys.stdout.flush()
+            for issue in result.issues:
+                screen.issue(issue)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        devnull_stdout()
+    return result.exit_code

@@ -1,0 +1,56 @@
+"""Usage errors: the same document, exit code and look as every other refusal."""
+
+from __future__ import annotations
+
+import click
+
+from gr2.cli.command import FLAG_GLOBALS, Invocation
+from gr2.model.outcome import Issue, Refusal, Status
+
+
+def usage_error(error: click.UsageError, argv: list[str], run: Invocation, root: click.Command) -> Refusal:
+    """The refusal for a command line that click could not parse."""
+    run.json = run.json or asks_for_json(argv, root)
+    path = " ".join(("gr2", *run.path))
+    message = error.format_message().rstrip(".")
+    issue = Issue(
+        code="usage",
+        scope="workspace",
+        subject=path,
+        message=message[:1].lower() + message[1:],
+        hint=f"{path} --help",
+    )
+    return Refusal(status=Status.INVALID, issues=(issue,))
+
+
+def asks_for_json(argv: list[str], root: click.Command) -> bool:
+    """Whether `argv` holds the option `--json`: not after `--`, and not as another option's value.
+
+    Parsing stopped at the error, so the words are walked again with each command's own options in mind.
+    """
+    command: click.Command = root
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            return False
+        if word == "--json":
+            return True
+        if word.startswith("-") and word != "-":
+            if "=" not in word and _takes_value(command, word):
+                next(words, None)
+        elif isinstance(command, click.Group):
+            found = command.get_command(click.Context(command, obj=None), word)
+            command = found or command
+        elif not command.allow_interspersed_args:
+            return False
+    return False
+
+
+def _takes_value(command: click.Command, word: str) -> bool:
+    for param in command.params:
+        if isinstance(param, click.Option) and not param.is_flag and not param.count:
+            if word in param.opts:
+                return True
+            if not word.startswith("--") and word[:2] in param.opts:
+                return len(word) == 2
+    return word.lstrip("-").replace("-", "_") not in FLAG_GLOBALS and word in {"-C", "--workspace", "--actor", "--unit"}
