@@ -1,0 +1,61 @@
+"""What plugins are told when they are asked or made. Each is one frozen object that can gain fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gr2.model.spec import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationContext:
+    """A mutating operation that is about to begin.
+
+    operation: `lane.create`, `sync.run`, … root: the workspace's absolute path. unit, lane, lane_type: "" outside
+    lanes. repos: the names it is about, in declared order. options: its further options, by name.
+    """
+
+    operation: str
+    root: str
+    spec: Spec
+    actor: str
+    agent_id: str | None = None
+    unit: str = ""
+    lane: str = ""
+    lane_type: str = ""
+    repos: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecContext:
+    """A spec that passed gr2's own validation. root: the workspace's absolute path."""
+
+    spec: Spec
+    root: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Why an operation may not happen: a code `[a-z][a-z0-9_]*`, one lower-case sentence, what to type next."""
+
+    code: str
+    reason: str
+    hint: str = ""
+    subject: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginContext:
+    """What a thing is made with: `load()(ctx)`.
+
+    session: the `gr2.api.Session` of this run. settings: an instance of the plugin's own settings model, validated;
+    None when it has none.
+    """
+
+    name: str
+    session: Any
+    settings: Any = None
