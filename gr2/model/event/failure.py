@@ -1,0 +1,20 @@
+"""Events about failure markers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gr2.model.event.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureResolved(Event):
+    """A failure marker no longer blocks. `operation_id` is that of the operation that failed."""
+
+    TYPE: ClassVar[str] = "failure.resolved"
+
+    operation_id: str
+    resolved_by: str
+    resolution: str
+    lane_name: str
