@@ -1,0 +1,228 @@
+"""The frame of every mutating command: who may run it, one at a time, and what a killed one left is put right first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC
+from typing import Any
+
+from gr2.edges.clock import timestamp
+from gr2.edges.files import read_regular
+from gr2.edges.locks import FileLock, LockTimeout
+from gr2.errors import Blocked, Gr2Error, Invalid
+from gr2.model.event import Context, Event
+from gr2.model.spec import SPEC_VERSION
+from gr2.session import Session
+from gr2.store.operations import DeadOperation, LiveOperation, dead_operations
+from gr2.store.outbox import Outbox
+
+
+class Mutation:
+    """One mutating command at work. Its `session` has a git door whose children keep the operation alive."""
+
+    def __init__(self, session: Session, command: str, live: LiveOperation, outbox: Outbox) -> None:
+        self.operation_id = live.operation_id
+        self.command = command
+        self.temporary = live.path
+        self.session = session.with_git(session.git.inheriting(live.descriptor))
+        self.outbox = outbox
+        self._live = live
+        self._announced: list[tuple[str, Event, Context]] = []
+
+    def context(self, unit: str = "") -> Context:
+        """Who and where, for an event about `unit`."""
+        return Context(
+            workspace=self.session.spec.workspace_name,
+            actor=self.session.actor,
+            agent_id=self.session.agent_id(unit),
+            owner_unit=unit,
+            operation_id=self.operation_id,
+        )
+
+    def emit(self, event: Event, *, unit: str = "") -> str:
+        """Write an event now, and return its id. Raises Blocked `outbox_unwritable`, Failed `disk_full`."""
+        return self.outbox.emit(event, self.context(unit)).event_id
+
+    def announce(self, event: Event, *, unit: str = "", path: str, text: str) -> None:
+        """Promise `event`: it is written by `settle`, or, should gr2 die first, by the next mutating command, if by
+        then the file `path` (absolute) holds `text`. Call it before the change that it tells of."""
+        event_id = self.session.ids.event()
+        context = self.context(unit)
+        self._announced.append((event_id, event, context))
+        self._live.record(
+            {
+                "event_id": event_id,
+                "type": event.TYPE,
+                "payload": event.payload(),
+                "context": vars(context),
+                "path": path,
+                "text": text,
+            }
+        )
+
+    def settle(self) -> None:
+        """Write the announced events: what they tell of has happened."""
+        while self._announced:
+            event_id, event, context = self._announced[0]
+            self.outbox.emit(event, context, event_id=event_id)
+            self._announced.pop(0)
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Note something in the journal for whoever clears up after this operation (see `recover`)."""
+        self._live.record(entry)
+
+    def scratch(self, name: str) -> str:
+        """An unused path in the operation's directory of temporaries, on the workspace's file system."""
+        return os.path.join(self.temporary, f"{name.replace('/', '_')[:60]}-{self.session.ids.hex(6)}")
+
+
+@contextmanager
+def mutation(
+    session: Session,
+    command: str,
+    *,
+    unit: str = "",
+    lane: str = "",
+    repos: tuple[str, ...] = (),
+    lock: str | None = "workspace",
+    markers: bool = True,
+) -> Iterator[Mutation]:
+    """Run the body as the mutating command `command` (for example "lane.create") about `unit`, `lane` and `repos`.
+
+    Takes the lock called `lock` (none for commands that several actors run at once), clears up what killed operations
+    left, and makes the events of this one durable at its end. Errors raised by the body carry its `operation_id`.
+    Raises Invalid `newer_version`; Blocked `workspace_locked`, `unresolved_failure`, or what a plugin says.
+    """
+    refuse_newer_spec(session)
+    operation_id = session.ids.operation()
+    outbox = open_outbox(session)
+    with ExitStack() as stack:
+        if lock is not None:
+            stack.enter_context(_locked(session, lock, operation_id))
+        _check_plugins(session, command, unit, lane, repos)
+        if markers:
+            _check_markers(session, command, unit, lane)
+        if lock == "workspace":
+            _recover(session, outbox)
+            _refresh_spec(session)
+        live = LiveOperation(session.layout, operation_id, holder_of(session, operation_id))
+        stack.callback(live.close)
+        try:
+            yield Mutation(session, command, live, outbox)
+        except Gr2Error as error:
+            error.__dict__.setdefault("operation_id", operation_id)
+            raise
+        finally:
+            outbox.sync()
+
+
+def open_outbox(session: Session) -> Outbox:
+    """The workspace's outbox."""
+    return Outbox(session.layout, clock=session.clock, ids=session.ids, max_bytes=session.settings.outbox_max_bytes)
+
+
+def holder_of(session: Session, operation_id: str) -> dict[str, Any]:
+    """What a lock file says of its holder. The pid is for people to read."""
+    return {
+        "pid": os.getpid(),
+        "actor": session.actor,
+        "operation_id": operation_id,
+        "since": timestamp(session.clock.now().astimezone(UTC)),
+    }
+
+
+def refuse_newer_spec(session: Session) -> None:
+    """Raise Invalid `newer_version` for a spec that a newer gr2 wrote."""
+    if session.spec.version > SPEC_VERSION:
+        raise Invalid(
+            "newer_version",
+            f"the spec has version {session.spec.version}, this gr2 knows version {SPEC_VERSION}",
+            hint="use a newer gr2",
+        )
+
+
+def locked_error(timeout: LockTimeout, waited: float) -> Blocked:
+    """The refusal for a lock that another process kept."""
+    holder = timeout.holder
+    who = f" by {holder['actor']}" if holder.get("actor") else ""
+    return Blocked(
+        "workspace_locked",
+        f"the workspace is in use{who}, and was not free within {waited:g} s",
+        hint="run the same command again, with --wait SECONDS to wait longer",
+        details=holder,
+    )
+
+
+@contextmanager
+def _locked(session: Session, name: str, operation_id: str) -> Iterator[None]:
+    lock = FileLock(
+        session.layout.lock(name),
+        wait=session.wait_seconds,
+        holder=holder_of(session, operation_id),
+        pause=_pause(session),
+    )
+    try:
+        lock.acquire()
+    except LockTimeout as error:
+        raise locked_error(error, session.wait_seconds) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _pause(session: Session) -> Any:
+    def pause(seconds: float) -> None:
+        session.runner.cancellation.check()
+        session.clock.sleep(seconds)
+
+    return pause
+
+
+def _check_plugins(session: Session, command: str, unit: str, lane: str, repos: tuple[str, ...]) -> None:
+    if session.plugins is not None:
+        session.plugins.check_operation(session, command=command, unit=unit, lane=lane, repos=repos)
+
+
+def _check_markers(session: Session, command: str, unit: str, lane: str) -> None:
+    from gr2.store.failures import blocking_marker
+
+    marker = blocking_marker(session.layout, command=command, unit=unit, lane=lane)
+    if marker is not None:
+        raise marker
+
+
+def _refresh_spec(session: Session) -> None:
+    from gr2.store.spec_file import refresh_compiled
+
+    refresh_compiled(session.layout)
+
+
+def _recover(session: Session, outbox: Outbox) -> None:
+    """Tell what killed operations did and did not live to tell, and remove their temporaries."""
+    try:
+        for dead in dead_operations(session.layout, wait=session.wait_seconds):
+            tell(session, outbox, dead)
+    except LockTimeout as error:
+        raise locked_error(error, session.wait_seconds) from error
+
+
+def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
+    """Write the events that `dead` announced, whose change happened, and that are not in the outbox yet."""
+    from gr2.model.event.catalog import event_class
+
+    for entry in dead.entries:
+        if "event_id" not in entry or not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
+            continue
+        event = event_class(entry["type"])(**entry["payload"])
+        outbox.emit(event, Context(**entry["context"]), event_id=entry["event_id"])
+
+
+def _holds(path: str, text: str) -> bool:
+    try:
+        data = read_regular(path, limit=64 << 20)
+    except OSError:
+        return False
+    return data is not None and text.encode() in data

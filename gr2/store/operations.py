@@ -1,0 +1,116 @@
+"""Running operations on disk: a directory for what is half-made, a lock that tells whether anyone is still at it, and
+a journal of what must be told once it happened.
+
+`.grip/tmp/<operation_id>/` exists while the operation runs. Its `lock` is held by gr2 and by every git that gr2 started
+for it; when nobody holds it, the operation is dead and the next mutating command clears it up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gr2.edges.files import failed_write, make_private_directory, remove_tree
+from gr2.edges.locks import FileLock, LockTimeout
+from gr2.store.layout import Layout
+
+_JOURNAL = "journal.jsonl"
+_LOCK = "lock"
+
+
+class LiveOperation:
+    """An operation of this process. `path` is its directory for temporaries."""
+
+    def __init__(self, layout: Layout, operation_id: str, holder: Mapping[str, Any]) -> None:
+        self.path = os.path.join(layout.temporary, operation_id)
+        self.operation_id = operation_id
+        # Creation and clearing-up exclude each other, so that no directory is seen before its lock is held.
+        with FileLock(layout.lock("temporary"), wait=30.0):
+            make_private_directory(self.path)
+            self._lock = FileLock(os.path.join(self.path, _LOCK), holder=holder)
+            self._lock.acquire()
+        self._journal: int | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """The open lock, to be inherited by children."""
+        return self._lock.descriptor
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Append `entry` to the journal. It survives the death of this process, not that of the machine."""
+        path = os.path.join(self.path, _JOURNAL)
+        try:
+            if self._journal is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._journal = os.open(path, flags, 0o600)
+            os.write(self._journal, json.dumps(entry).encode() + b"\n")
+        except OSError as error:
+            raise failed_write(error, path) from error
+
+    def close(self) -> None:
+        """The operation is over: remove its directory, then let go."""
+        try:
+            if self._journal is not None:
+                os.close(self._journal)
+            remove_tree(self.path)
+        finally:
+            self._lock.release()
+
+
+@dataclass(frozen=True)
+class DeadOperation:
+    """What a killed operation left behind. `entries` are its journal, a torn last line left out."""
+
+    operation_id: str
+    path: str
+    entries: tuple[dict[str, Any], ...]
+
+
+def dead_operations(layout: Layout, *, wait: float) -> Iterator[DeadOperation]:
+    """Each operation that nobody works on any more; its directory is removed when the caller asks for the next.
+
+    Call it with the workspace lock held: an operation whose lock is then still held belongs to a killed gr2 whose
+    children live on, and is waited for at most `wait` seconds (then LockTimeout).
+    """
+    try:
+        names = sorted(os.listdir(layout.temporary))
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = os.path.join(layout.temporary, name)
+        if not name.startswith("op_"):
+            remove_tree(path)
+            continue
+        lock = FileLock(os.path.join(path, _LOCK), wait=wait)
+        with FileLock(layout.lock("temporary"), wait=30.0):
+            pass
+        try:
+            lock.acquire()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            yield DeadOperation(name, path, tuple(_entries(path)))
+            remove_tree(path)
+        finally:
+            lock.release()
+
+
+def _entries(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        with open(os.path.join(path, _JOURNAL), "rb") as file:
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+__all__ = ["DeadOperation", "LiveOperation", "LockTimeout", "dead_operations"]
