@@ -50,7 +50,7 @@ def load_spec(layout: Layout) -> Spec:
 
 
 def read_spec_bytes(layout: Layout) -> bytes:
-    """The bytes of the spec file. Raises Invalid `missing_spec`; SpecInvalid when it is no regular file, or too large."""
+    """The bytes of the spec file. Raises Invalid `missing_spec`, and SpecInvalid for what is no regular file of 1 MiB."""
     import errno
 
     try:
@@ -151,9 +151,9 @@ def _issues(faults: list[Fault], line_of: Any) -> list[Issue]:
         hint = fault.hint or (f"did you mean {suggestion}?" if suggestion else f"edit {SPEC_FILE}")
         message = f"{visible(subject) or 'the spec'} {fault.message}"
         issues.append(Issue(code=fault.code, scope=scope, subject=subject, message=message, hint=hint, details=details))
-    if len(faults) > ISSUE_LIMIT:
-        issues.append(_file_issue(f"the spec has {len(faults) - ISSUE_LIMIT} more faults"))
-    return issues
+    left = len(faults) - ISSUE_LIMIT
+    more = [_file_issue(f"the spec has {left} more faults")] if left > 0 else []
+    return sorted(issues, key=lambda issue: issue.details.get("line", 0)) + more
 
 
 def _digest(data: bytes) -> str:
