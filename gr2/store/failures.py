@@ -1,0 +1,172 @@
+"""Failure markers: `.grip/state/failures/<operation_id>.json`, one for each operation that a person must decide on.
+
+A marker blocks other mutating commands on the same lane (outside lanes: the same checkout) until it is resolved. The
+file stays after that (contract, page 1).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.store.layout import Layout
+from gr2.store.state_file import read_state, write_state
+
+VERSION = 1
+RESOLUTIONS = ("retry", "skip", "escalate")
+_OPERATION_ID = re.compile(r"op_[0-9a-f]{12}").fullmatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartialState:
+    """How far the operation had come: names of repos."""
+
+    repos_completed: tuple[str, ...] = ()
+    repos_pending: tuple[str, ...] = ()
+    repos_failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marker:
+    """A failure that waits for a decision, or had one. `operation` is as in "lane.enter"; `stage` and `hook_name` are ""
+    when no hook failed; `owner_unit` is "" for a shared checkout, `lane_name` outside lanes; `event_id` is that of the
+    hook.failed event, or "". `resolved` is {at, by, resolution}, `escalated` {at, by}."""
+
+    version: int = VERSION
+    operation_id: str
+    operation: str
+    stage: str = ""
+    hook_name: str = ""
+    repo: str
+    owner_unit: str = ""
+    lane_name: str = ""
+    failed_at: str
+    event_id: str = ""
+    partial_state: PartialState = field(default_factory=PartialState)
+    resolved: Mapping[str, str] | None = None
+    escalated: Mapping[str, str] | None = None
+
+    def with_resolution(self, *, at: str, by: str, resolution: str) -> Marker:
+        """The same marker, decided: `escalate` keeps it blocking."""
+        if resolution == "escalate":
+            return replace(self, escalated={"at": at, "by": by})
+        return replace(self, resolved={"at": at, "by": by, "resolution": resolution})
+
+
+def marker_path(layout: Layout, operation_id: str) -> str:
+    """Where the marker of an operation is."""
+    return os.path.join(layout.failures, f"{operation_id}.json")
+
+
+def write_marker(layout: Layout, marker: Marker) -> None:
+    """Write `marker`, replacing the one of the same operation."""
+    said = {**vars(marker), "partial_state": vars(marker.partial_state)}
+    if marker.escalated is None:
+        del said["escalated"]
+    write_state(marker_path(layout, marker.operation_id), said, version=VERSION)
+
+
+def read_marker(layout: Layout, operation_id: str) -> Marker | None:
+    """The marker of an operation, None when it has none. Raises Failed `state_unreadable`."""
+    if not _OPERATION_ID(operation_id):
+        return None
+    found = read_state(marker_path(layout, operation_id), version=VERSION)
+    if found is None:
+        return None
+    try:
+        return _marker(found, operation_id)
+    except (KeyError, TypeError, AttributeError) as error:
+        path = marker_path(layout, operation_id)
+        raise Failed("state_unreadable", f"{path} is not a failure marker", hint="gr2 doctor") from error
+
+
+def _marker(found: Mapping[str, Any], operation_id: str) -> Marker:
+    partial = found.get("partial_state") or {}
+    texts = ("operation", "stage", "hook_name", "repo", "owner_unit", "lane_name", "failed_at", "event_id")
+    return Marker(
+        version=found["version"],
+        operation_id=operation_id,
+        partial_state=PartialState(
+            **{name: tuple(map(str, partial.get(name, ()))) for name in PartialState.__dataclass_fields__}
+        ),
+        resolved=dict(found["resolved"]) if found.get("resolved") else None,
+        escalated=dict(found["escalated"]) if found.get("escalated") else None,
+        **{name: str(found.get(name, "")) for name in texts},
+    )
+
+
+def all_markers(layout: Layout) -> tuple[list[Marker], list[Gr2Error]]:
+    """Every marker, oldest failure first, and what could not be read."""
+    try:
+        names = sorted(os.listdir(layout.failures))
+    except FileNotFoundError:
+        return [], []
+    markers: list[Marker] = []
+    broken: list[Gr2Error] = []
+    for name in names:
+        try:
+            marker = read_marker(layout, name.removesuffix(".json"))
+        except Gr2Error as error:
+            broken.append(error)
+            continue
+        if marker is not None:
+            markers.append(marker)
+    return sorted(markers, key=lambda marker: (marker.failed_at, marker.operation_id)), broken
+
+
+def unresolved(layout: Layout) -> list[Marker]:
+    """The markers that still block something, oldest first."""
+    return [marker for marker in all_markers(layout)[0] if marker.resolved is None]
+
+
+def for_lane(layout: Layout, unit: str, lane: str) -> list[Marker]:
+    """The markers that block the lane `lane` of `unit`."""
+    return [marker for marker in unresolved(layout) if (marker.owner_unit, marker.lane_name) == (unit, lane)]
+
+
+def for_checkout(layout: Layout, unit: str, repo: str) -> list[Marker]:
+    """The markers that block a checkout outside lanes: that of `repo` in `unit`, the shared one when `unit` is ""."""
+    found = unresolved(layout)
+    return [marker for marker in found if (marker.owner_unit, marker.lane_name, marker.repo) == (unit, "", repo)]
+
+
+def blocking_marker(layout: Layout, *, command: str, unit: str, lane: str) -> Blocked | None:
+    """Why the command `command` may not change this lane, or None. The command that failed may be tried again.
+
+    Outside lanes (`lane` is "") nothing blocks as a whole: ask `blocking_checkout` for each checkout.
+    """
+    if not lane:
+        return None
+    return _refusal(for_lane(layout, unit, lane), command)
+
+
+def blocking_checkout(layout: Layout, *, command: str, unit: str, repo: str) -> Blocked | None:
+    """Why the command `command` may not change this checkout outside lanes, or None."""
+    return _refusal(for_checkout(layout, unit, repo), command)
+
+
+def _refusal(markers: list[Marker], command: str) -> Blocked | None:
+    marker = next((marker for marker in markers if marker.operation != command), None)
+    if marker is None:
+        return None
+    what = f"hook {marker.hook_name} of {marker.repo}" if marker.hook_name else f"repo {marker.repo}"
+    where = f"{marker.owner_unit}/{marker.lane_name}" if marker.lane_name else marker.repo
+    return Blocked(
+        "unresolved_failure",
+        f"{what} failed in {marker.operation}, and nobody has decided what to do about it",
+        scope="lane" if marker.lane_name else "repo",
+        subject=where,
+        hint=f"run {marker.operation.replace('.', ' ')} again, or gr2 failures resolve {marker.operation_id} --resolution skip",
+        details={
+            "operation_id": marker.operation_id,
+            "operation": marker.operation,
+            "stage": marker.stage,
+            "hook_name": marker.hook_name,
+            "repo": marker.repo,
+            "escalated": marker.escalated is not None,
+        },
+    )
