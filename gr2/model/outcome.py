@@ -115,15 +115,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class MutationResult(Result):
-    """The result of a command that may change something. `operation_id` is None when it was refused before starting."""
+    """The result of a command that may change something. `operation_id` is None when it was refused before starting;
+    `signum` is the signal that interrupted it."""
 
     operation_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal(MutationResult):
-    """A command that was refused or failed before it had a result of its own."""
-
     signum: int | None = None
 
     @property
@@ -132,6 +127,11 @@ class Refusal(MutationResult):
         if self.status is Status.INTERRUPTED and self.signum:
             return 128 + self.signum
         return EXIT_CODES[self.status]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal(MutationResult):
+    """A command that was refused or failed before it had a result of its own."""
 
 
 def read_status(issues: Iterable[Issue]) -> Status:

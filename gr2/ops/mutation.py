@@ -13,6 +13,7 @@ from gr2.edges.files import read_regular
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Blocked, Gr2Error, Invalid
 from gr2.model.event import Context, Event
+from gr2.model.event.workspace import WorkspaceMaterialized
 from gr2.model.spec import SPEC_VERSION
 from gr2.session import Session
 from gr2.store.operations import DeadOperation, LiveOperation, dead_operations
@@ -29,6 +30,7 @@ class Mutation:
         self.session = session.with_git(session.git.inheriting(live.descriptor))
         self.outbox = outbox
         self._live = live
+        self.made_event_id = session.ids.event()
         self._announced: list[tuple[str, Event, Context]] = []
 
     def context(self, unit: str = "") -> Context:
@@ -69,9 +71,19 @@ class Mutation:
             self.outbox.emit(event, context, event_id=event_id)
             self._announced.pop(0)
 
+    def emit_once(self, event: WorkspaceMaterialized) -> None:
+        """Write the event that tells of everything the journal says was made."""
+        self.outbox.emit(event, self.context(), event_id=self.made_event_id)
+
     def record(self, entry: Mapping[str, Any]) -> None:
         """Note something in the journal for whoever clears up after this operation (see `recover`)."""
         self._live.record(entry)
+
+    def made(self, repo: str, path: str) -> None:
+        """Note that the checkout of `repo` is about to appear at the absolute `path`. Should gr2 die before it says
+        so, the next mutating command does."""
+        context = {**vars(self.context()), "owner_unit": ""}
+        self._live.record({"made": repo, "path": path, "event_id": self.made_event_id, "context": context})
 
     def scratch(self, name: str) -> str:
         """An unused path in the operation's directory of temporaries, on the workspace's file system."""
@@ -213,11 +225,19 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
     """Write the events that `dead` announced, whose change happened, and that are not in the outbox yet."""
     from gr2.model.event.catalog import event_class
 
+    _tell_made(outbox, [entry for entry in dead.entries if "made" in entry])
     for entry in dead.entries:
-        if "event_id" not in entry or not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
+        if "type" not in entry or not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
             continue
         event = event_class(entry["type"])(**entry["payload"])
         outbox.emit(event, Context(**entry["context"]), event_id=entry["event_id"])
+
+
+def _tell_made(outbox: Outbox, entries: list[dict[str, Any]]) -> None:
+    made = list(dict.fromkeys(entry["made"] for entry in entries if os.path.isdir(entry["path"])))
+    if made and not outbox.contains(entries[0]["event_id"]):
+        event = WorkspaceMaterialized(repos=tuple({"repo": name, "first_materialize": False} for name in made))
+        outbox.emit(event, Context(**entries[0]["context"]), event_id=entries[0]["event_id"])
 
 
 def _holds(path: str, text: str) -> bool:

@@ -1,0 +1,24 @@
+"""`gr2 repo ...`."""
+
+from __future__ import annotations
+
+import click
+
+from gr2.cli.command import Gr2Group, session_of
+from gr2.model.outcome import Result
+
+
+@click.group("repo", cls=Gr2Group)
+def repo() -> None:
+    """State of every checkout."""
+
+
+@repo.command("status")
+@click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this group's repos (repeatable).")
+@click.option("--repo", "repos", multiple=True, metavar="REPO", help="Only this repo (repeatable).")
+@click.pass_context
+def status(ctx: click.Context, repos: tuple[str, ...], groups: tuple[str, ...]) -> Result:
+    """Git state of every checkout. Contacts no remote and writes nothing."""
+    from gr2.ops.repo import repo_status
+
+    return repo_status(session_of(ctx), repos=repos, groups=groups)

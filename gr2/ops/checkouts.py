@@ -1,0 +1,165 @@
+"""Which checkouts a workspace has, and their git state: one git process each, many at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+from gr2.edges.git import CheckoutState, Place, parse_status
+from gr2.edges.git.status import STATUS_ARGS, in_progress
+from gr2.edges.process import Command
+from gr2.errors import Gr2Error
+from gr2.model.checkout import Checkout, RepoRow
+from gr2.model.lane import Lane, LaneState
+from gr2.model.outcome import Issue
+from gr2.model.spec import Repo, Unit
+from gr2.session import Session
+from gr2.store.lanes import read_lanes
+
+# git status is one short-lived process that waits for the disk: a few more than there are cores keep both busy.
+STATUS_JOBS = 4
+
+
+def shared_checkouts(repos: Iterable[Repo]) -> list[Checkout]:
+    """The shared checkout of each repo."""
+    return [Checkout(repo=repo.name, scope="shared", path=repo.path) for repo in repos]
+
+
+def unit_checkouts(unit: Unit) -> list[Checkout]:
+    """The unit's own checkouts."""
+    return [
+        Checkout(repo=name, scope="unit", unit=unit.name, path=f"{unit.path}/repos/{name}") for name in unit.repos
+    ]
+
+
+def lane_checkouts(unit: Unit, lane: Lane) -> list[Checkout]:
+    """The lane's checkouts, in its order."""
+    return [
+        Checkout(
+            repo=name,
+            scope="lane",
+            unit=unit.name,
+            lane=lane.name,
+            path=f"{unit.path}/lanes/{lane.name}/repos/{name}",
+            base=lane.base_map.get(name, ""),
+        )
+        for name in lane.repos
+    ]
+
+
+def all_checkouts(session: Session, lanes: Sequence[Lane] | None = None) -> list[Checkout]:
+    """Every checkout of the workspace: shared, unit, then lane checkouts."""
+    spec = session.spec
+    found = shared_checkouts(spec.repos)
+    for unit in spec.units:
+        found += unit_checkouts(unit)
+    for lane in read_lanes(session.layout, spec) if lanes is None else lanes:
+        unit_found = spec.unit(lane.unit)
+        if unit_found is not None and lane.state is not LaneState.ARCHIVED:
+            found += lane_checkouts(unit_found, lane)
+    return found
+
+
+def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoRow], list[Issue]]:
+    """The state of each checkout, in order, and an issue for each that git could not answer for."""
+    rows: dict[int, RepoRow] = {}
+    issues: dict[int, Issue] = {}
+    asked: list[int] = []
+
+    def commands() -> Iterable[Command]:
+        for index, checkout in enumerate(checkouts):
+            path = session.layout.at(checkout.path)
+            if not os.path.lexists(os.path.join(path, ".git")):
+                rows[index] = _row(checkout, exists=False)
+                continue
+            try:
+                command = _command(session, checkout, path)
+            except Gr2Error as error:
+                issues[index] = _issue(checkout, error)
+                rows[index] = _row(checkout, exists=True)
+                continue
+            asked.append(index)
+            yield command
+
+    for number, completed in session.git.run_many(commands(), jobs=STATUS_JOBS):
+        index = asked[number]
+        checkout = checkouts[index]
+        if completed.exit_code != 0:
+            issues[index] = _issue(checkout, session.git.error(completed))
+            rows[index] = _row(checkout, exists=True)
+        else:
+            rows[index] = _row_of(session, checkout, parse_status(completed.stdout))
+    return [rows[index] for index in sorted(rows)], [issues[index] for index in sorted(issues)]
+
+
+def _command(session: Session, checkout: Checkout, path: str) -> Command:
+    place = Place.checkout(path)
+    config: list[tuple[str, str]] = []
+    if checkout.base:
+        branch, has_upstream = _branch_and_upstream(path)
+        if branch is not None and not has_upstream:
+            # One process answers both questions: git counts against the base as if it were the upstream.
+            config = [(f"branch.{branch}.remote", "origin"), (f"branch.{branch}.merge", f"refs/heads/{checkout.base}")]
+    return session.git.command(list(STATUS_ARGS), at=place, config=config)
+
+
+def _branch_and_upstream(path: str) -> tuple[str | None, bool]:
+    """The branch that is checked out, and whether the checkout's configuration gives it an upstream."""
+    try:
+        with open(os.path.join(path, ".git/HEAD"), encoding="utf-8", errors="surrogateescape") as file:
+            head = file.read()
+        with open(os.path.join(path, ".git/config"), encoding="utf-8", errors="surrogateescape") as file:
+            config = file.read(1 << 20)
+    except OSError:
+        return None, False
+    if not head.startswith("ref: refs/heads/"):
+        return None, False
+    branch = head[len("ref: refs/heads/") :].strip()
+    section = re.escape(f'[branch "{branch}"]')
+    return branch, re.search(rf"^{section}\s*\n(?:[ \t].*\n)*?[ \t]*merge\s*=", config, re.MULTILINE) is not None
+
+
+def _row_of(session: Session, checkout: Checkout, state: CheckoutState) -> RepoRow:
+    upstream = state.upstream
+    if checkout.base and not _branch_and_upstream(session.layout.at(checkout.path))[1]:
+        upstream = None
+    git_dir = os.path.join(session.layout.at(checkout.path), ".git")
+    return _row(
+        checkout,
+        exists=True,
+        branch=state.branch,
+        head=state.head,
+        upstream=upstream,
+        ahead=state.ahead,
+        behind=state.behind,
+        dirty=state.dirty,
+        staged=state.staged,
+        unstaged=state.unstaged,
+        untracked=state.untracked,
+        conflicted=state.conflicted,
+        in_progress=in_progress(git_dir),
+    )
+
+
+def _row(checkout: Checkout, **values: object) -> RepoRow:
+    return RepoRow(
+        repo=checkout.repo,
+        scope=checkout.scope,
+        unit=checkout.unit or None,
+        lane=checkout.lane or None,
+        path=checkout.path,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def _issue(checkout: Checkout, error: Gr2Error) -> Issue:
+    return Issue(
+        code=error.code,
+        scope="repo",
+        subject=checkout.path,
+        message=error.message,
+        hint=error.hint,
+        blocking=False,
+        details=error.details,
+    )
