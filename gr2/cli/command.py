@@ -182,14 +182,21 @@ def load(reference: str) -> Any:
 
 def session_of(ctx: click.Context, *, wait: float | None = None, lane: str = "") -> Session:
     """The session of this run. Raises Invalid when there is no workspace, or its spec is broken."""
+    from gr2.store.discovery import find_workspace
+
+    run = invocation_of(ctx)
+    root = find_workspace(run.cwd, run.workspace, run.environ.get("GR2_WORKSPACE", ""))
+    return session_at(ctx, root, wait=wait, lane=lane)
+
+
+def session_at(ctx: click.Context, root: str, *, wait: float | None = None, lane: str = "") -> Session:
+    """A session on the absolute path `root`, whether a workspace is there or is still to be made."""
     from gr2.edges.git import Git
     from gr2.session import Asked, Session
-    from gr2.store.discovery import find_workspace
     from gr2.store.settings import load_settings
 
     run = invocation_of(ctx)
     environ = run.environ
-    root = find_workspace(run.cwd, run.workspace, environ.get("GR2_WORKSPACE", ""))
     settings = load_settings(environ)
     runner = run.runner
     assert runner is not None
