@@ -50,7 +50,7 @@ def load_spec(layout: Layout) -> Spec:
 
 
 def read_spec_bytes(layout: Layout) -> bytes:
-    """The bytes of the spec file. Raises Invalid `missing_spec`, and SpecInvalid for what is no regular file of 1 MiB."""
+    """The bytes of the spec file. Raises Invalid `missing_spec`; SpecInvalid when they cannot be those of a spec."""
     import errno
 
     try:
