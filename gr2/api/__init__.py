@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gr2.plugin.marker import hookimpl as hookimpl
+from gr2.plugin.provider import API_VERSION as API_VERSION
 from gr2.plugin.provider import Provider as Provider
 
 if TYPE_CHECKING:
@@ -91,8 +92,6 @@ if TYPE_CHECKING:
     from gr2.plugin.protocols import PutAway as PutAway
     from gr2.session import Session as Session
     from gr2.store.layout import Layout as Layout
-
-API_VERSION = 1
 
 _HOMES = {
     "gr2.edges.clock": "Clock timestamp",

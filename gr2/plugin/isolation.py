@@ -118,15 +118,19 @@ def isolated_within(function: Callable[[], T], *, seconds: float) -> T:
 
     def work() -> None:
         try:
-            answer.append(isolated(function))
+            answer.append(function())
         except BaseException as error:
             raised.append(error)
 
-    thread = threading.Thread(target=work, daemon=True, name="gr2-plugin")
-    thread.start()
-    thread.join(seconds)
-    if raised:
+    # stdout is given back to gr2 also when the call never returns.
+    with diverted_stdout():
+        thread = threading.Thread(target=work, daemon=True, name="gr2-plugin")
+        thread.start()
+        thread.join(seconds)
+    if raised and isinstance(raised[0], Gr2Error):
         raise raised[0]
+    if raised:
+        raise PluginFault(describe(raised[0])) from raised[0]
     if not answer:
         raise PluginFault(f"it took longer than {seconds:g} s")
     return answer[0]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The version of gr2.api. Plugins of this one and of the one before are loaded.
+API_VERSION = 1
+
 
 @dataclass(frozen=True)
 class Provider:
