@@ -109,10 +109,23 @@ def _install(shim: _Shim) -> None:
             return part
         return write(descriptor, data, *where)
 
-    def fault_file(file, mode="r", *args, **kwargs):
-        if not isinstance(file, int) and kwargs.get("opener") is None and set(mode) & set("wax"):
-            opening(file, os.O_CREAT | (os.O_TRUNC if "w" in mode else 0))
-        return real_file(file, mode, *args, **kwargs)
+    class FaultFile(io.FileIO):
+        def write(self, data):
+            return torn(lambda _, part: io.FileIO.write(self, part), self.fileno(), bytes(data))
+
+    def fault_file(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):  # noqa: PLR0917
+        if isinstance(file, int) or opener is not None or not set(mode) & set("wax"):
+            return real_file(file, mode, buffering, encoding, errors, newline, closefd, opener)
+        opening(file, os.O_CREAT | (os.O_TRUNC if "w" in mode else 0))
+        raw = FaultFile(file, mode.replace("b", "").replace("t", ""))
+        if buffering == 0:
+            return raw
+        buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+        if "b" in mode:
+            return buffered
+        text = io.TextIOWrapper(buffered, encoding, errors, newline, line_buffering=buffering == 1)
+        text.mode = mode
+        return text
 
     def fault_spawn(*args):
         shim.point("x")
