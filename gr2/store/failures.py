@@ -32,9 +32,12 @@ class PartialState:
 
 @dataclass(frozen=True, kw_only=True)
 class Marker:
-    """A failure that waits for a decision, or had one. `operation` is as in "lane.enter"; `stage` and `hook_name` are ""
-    when no hook failed; `owner_unit` is "" for a shared checkout, `lane_name` outside lanes; `event_id` is that of the
-    hook.failed event, or "". `resolved` is {at, by, resolution}, `escalated` {at, by}."""
+    """A failure that waits for a decision, or had one.
+
+    `operation` is as in "lane.enter"; `stage` and `hook_name` are "" when no hook failed; `owner_unit` is "" for a
+    shared checkout, `lane_name` outside lanes; `event_id` is that of the hook.failed event, or "". `resolved` is
+    {at, by, resolution}, `escalated` {at, by}.
+    """
 
     version: int = VERSION
     operation_id: str
@@ -160,7 +163,7 @@ def _refusal(markers: list[Marker], command: str) -> Blocked | None:
         f"{what} failed in {marker.operation}, and nobody has decided what to do about it",
         scope="lane" if marker.lane_name else "repo",
         subject=where,
-        hint=f"run {marker.operation.replace('.', ' ')} again, or gr2 failures resolve {marker.operation_id} --resolution skip",
+        hint=f"run the failed command again, or gr2 failures resolve {marker.operation_id} --resolution skip",
         details={
             "operation_id": marker.operation_id,
             "operation": marker.operation,

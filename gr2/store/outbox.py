@@ -151,10 +151,10 @@ class Outbox:
                 for line in lines_backwards(descriptor, end_of_lines(descriptor, os.fstat(descriptor).st_size)):
                     if wanted in line or after:
                         event = parse_line(line)
-                        if event is not None and event["event_id"] == event_id:
-                            return True
                         if event is not None and event["seq"] <= after:
                             return False
+                        if event is not None and event["event_id"] == event_id:
+                            return True
             finally:
                 os.close(descriptor)
         return False
@@ -326,7 +326,7 @@ def _body(event: Event, context: Context) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise _invalid(event, str(error)) from error
     if len(text) > LINE_LIMIT - 256:
-        raise _invalid(event, "it is over 32 MiB")
+        raise _invalid(event, "it is over 16 MiB")
     return text[1:]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from gr2.errors import Blocked
 from gr2.model.event.envelope import parse_line
 
-LINE_LIMIT = 32 << 20
+LINE_LIMIT = 16 << 20
 """Bytes of the longest line that is an event; a longer one is junk."""
 
 _ARCHIVE = re.compile(r"outbox\.\d{8}T\d{6}\.\d{6}Z\.jsonl").fullmatch
@@ -83,23 +83,42 @@ def lines_backwards(descriptor: int, end: int) -> Iterator[bytes]:
 
     A line over LINE_LIMIT is given as an empty one.
     """
-    block, kept, too_long = 4096, b"\n", False
-    position = end - 1
+    line = _Unfinished()
+    block, position = 4096, end - 1
     while position > 0:
         step = min(block, position)
         position -= step
         block = min(block * 2, _BLOCK * 4)
-        first, *others = (os.pread(descriptor, step, position) + kept)[:-1].split(b"\n")
-        for index in range(len(others) - 1, -1, -1):
-            oversize = too_long and index == len(others) - 1
-            yield b"" if oversize else others[index]
-            if index == len(others) - 1:
-                too_long = False
-        if len(first) > LINE_LIMIT:
-            first, too_long = b"", True
-        kept = first + b"\n"
+        first, *others = os.pread(descriptor, step, position).split(b"\n")
+        if others:
+            line.add(others.pop())
+            yield line.take(backwards=True)
+            yield from reversed(others)
+        line.add(first)
     if end > 0:
-        yield b"" if too_long else kept[:-1]
+        yield line.take(backwards=True)
+
+
+class _Unfinished:
+    """The parts of a line met so far; nothing is kept of one over LINE_LIMIT."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def add(self, part: bytes) -> None:
+        self._length += len(part)
+        if self._length <= LINE_LIMIT:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
+    def take(self, *, backwards: bool = False) -> bytes:
+        """The line, b"" for one that is too long; the next begins."""
+        parts = reversed(self._parts) if backwards else self._parts
+        line = b"".join(parts) if self._length <= LINE_LIMIT else b""
+        self._parts, self._length = [], 0
+        return line
 
 
 def last_event(descriptor: int, end: int) -> dict[str, Any] | None:
@@ -113,21 +132,19 @@ def last_event(descriptor: int, end: int) -> dict[str, Any] | None:
 
 def blocks_of_lines(descriptor: int, start: int, end: int) -> Iterator[list[bytes]]:
     """The complete lines between two offsets, in lists of many. A line over LINE_LIMIT is given as an empty one."""
-    position, kept, too_long = start, b"", False
+    position, kept = start, _Unfinished()
     while position < end:
         data = os.pread(descriptor, min(_BLOCK, end - position), position)
         if not data:
             return
         position += len(data)
         lines = data.split(b"\n")
-        if len(lines) == 1:
-            kept = kept + data if not too_long else b""
-            if len(kept) > LINE_LIMIT:
-                kept, too_long = b"", True
-            continue
-        lines[0] = b"" if too_long else kept + lines[0]
-        kept, too_long = lines.pop(), False
-        yield lines
+        last = lines.pop()
+        if lines:
+            kept.add(lines[0])
+            lines[0] = kept.take()
+            yield lines
+        kept.add(last)
 
 
 def first_event(descriptor: int, start: int, end: int) -> tuple[int, dict[str, Any]] | None:
@@ -146,20 +163,18 @@ def first_event(descriptor: int, start: int, end: int) -> tuple[int, dict[str, A
 
 def _line_at(descriptor: int, start: int, end: int) -> tuple[bytes, int | None]:
     """The line that begins at `start` and the offset after it; (b"", None) when it does not end before `end`."""
-    parts: list[bytes] = []
-    position, block, length = start, 4096, 0
+    line, position, block = _Unfinished(), start, 4096
     while position < end:
         data = os.pread(descriptor, min(block, end - position), position)
-        if not data:
-            break
         found = data.find(b"\n")
         if found >= 0:
-            parts.append(data[:found])
-            return (b"".join(parts) if length + found <= LINE_LIMIT else b""), position + found + 1
+            line.add(data[:found])
+            return line.take(), position + found + 1
+        if not data:
+            break
+        line.add(data)
         position += len(data)
-        length += len(data)
         block = _BLOCK
-        parts = [*parts, data] if length <= LINE_LIMIT else []
     return b"", None
 
 
