@@ -26,7 +26,7 @@ class LaneState(StrEnum):
 class Lane:
     """What `lane.toml` records.
 
-    base_map: the branch each repo's lane branch started from. base_named: `--base` was given, so PRs go there.
+    base_map: the branch each repo's lane branch started from; start_map: the commit it started at. base_named: `--base` was given, so PRs go there.
     continues, continued_by: "unit/lane" of the lane this one took over, and of those that took this one over.
     port_base: first of 20 TCP ports. operation_id: the create that made it.
     """
@@ -39,6 +39,7 @@ class Lane:
     repos: tuple[str, ...] = ()
     branch_map: Mapping[str, str] = field(default_factory=dict)
     base_map: Mapping[str, str] = field(default_factory=dict)
+    start_map: Mapping[str, str] = field(default_factory=dict)
     base_named: bool = False
     pr_group_id: str | None = None
     continues: str | None = None

@@ -102,6 +102,7 @@ def lane_text(lane: Lane) -> str:
             "operation_id": lane.operation_id,
             "branch_map": dict(lane.branch_map),
             "base_map": dict(lane.base_map),
+            "start_map": dict(lane.start_map),
         },
         comment="A lane of gr2, written by gr2. Change it with `gr2 lane ...`.",
     )
@@ -159,6 +160,7 @@ def _decode(table: Mapping[str, Any], *, unit: str, name: str) -> Lane:
         repos=texts("repos"),
         branch_map=mapping("branch_map"),
         base_map=mapping("base_map"),
+        start_map=mapping("start_map"),
         base_named=table.get("base_named") is True,
         pr_group_id=text("pr_group_id"),
         continues=text("continues"),
