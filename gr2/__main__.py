@@ -1,4 +1,4 @@
-"""Entry point. Answers `--version` before anything heavy is imported."""
+"""Entry point. Answers `--version` and `--help` before anything heavy is imported."""
 
 import sys
 
@@ -10,6 +10,12 @@ def main() -> None:
 
         sys.stdout.write(f"gr2 {__version__}\n")
         return
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        import os
+
+        from gr2.cli.root_help import show_root_help
+
+        sys.exit(show_root_help(os.environ))
     from gr2.cli.main import main as run
 
     sys.exit(run(sys.argv[1:]))

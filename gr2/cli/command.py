@@ -99,7 +99,8 @@ class _WithGlobals(click.Command):
         self.params.extend(_global_options(self.params))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own, everywhere = [], []
+        own: list[tuple[str, str]] = []
+        everywhere: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
@@ -239,7 +240,7 @@ def _progress(run: Invocation) -> Any:
 def _plugins(run: Invocation, settings: Any) -> Any:
     from gr2.plugin.manager import open_plugins
 
-    return open_plugins(settings, run.environ, disabled=run.no_plugins, warn=run.notes.append)
+    return open_plugins(settings, run.environ, disabled=run.no_plugins, warn=run.notes.append, runner=run.runner)
 
 
 def inside(run: Invocation, path: str) -> str:

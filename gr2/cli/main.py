@@ -11,50 +11,41 @@ from typing import Any
 
 import click
 
-from gr2.cli.command import Gr2Group, Invocation
+from gr2 import __version__
+from gr2.cli.command import Gr2Group, Invocation, invocation_of
+from gr2.cli.root_help import NOUNS, root_help
 from gr2.errors import Gr2Error, Interrupted
+from gr2.model.names import visible
 from gr2.model.outcome import Issue, Refusal, Result, Status, StreamedResult
-
-# name: (where the command is, its line in `gr2 --help`)
-NOUNS: dict[str, tuple[str, str]] = {
-    "workspace": ("gr2.cli.workspace:workspace", "Make a workspace, and fill it."),
-    "spec": ("gr2.cli.spec:spec", "Show and check the spec."),
-    "plan": ("gr2.cli.apply:plan", "What apply would do."),
-    "apply": ("gr2.cli.apply:apply", "Make what the spec says and is missing."),
-    "status": ("gr2.cli.status:status", "What needs you, and what to type."),
-    "repo": ("gr2.cli.repo:repo", "State of every checkout."),
-    "lane": ("gr2.cli.lane:lane", "One task's checkouts over several repositories."),
-    "exec": ("gr2.cli.exec:exec_group", "Run a command in a lane's repositories."),
-    "events": ("gr2.cli.events:events", "What happened, as a stream other tools can read."),
-    "failures": ("gr2.cli.failures:failures", "Failures that wait for a decision."),
-    "saved": ("gr2.cli.saved:saved", "Work that gr2 put aside, and how to have it back."),
-    "plugins": ("gr2.cli.plugins:plugins", "Installed plugins and what they provide."),
-    "doctor": ("gr2.cli.doctor:doctor", "Look for problems, and repair what is safe."),
-    "gc": ("gr2.cli.doctor:gc", "Remove what is provably unneeded."),
-    "shell-init": ("gr2.cli.shell:shell_init", "Shell function that lets `lane enter` change directory."),
-}
 
 
 class Root(Gr2Group):
     """`gr2` itself: the core's nouns, and those of installed plugins from the compiled index."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        self._add_plugin_commands(ctx)
-        return super().list_commands(ctx)
+        from gr2.cli.plugin_commands import indexed_names
+
+        return [*super().list_commands(ctx), *indexed_names(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in self.lazy:
-            self._add_plugin_commands(ctx)
-        return super().get_command(ctx, name)
+        if name not in self.commands and not self.lazy.get(name, ("",))[0]:
+            from gr2.cli.plugin_commands import plugin_command
 
-    def _add_plugin_commands(self, ctx: click.Context) -> None:
-        from gr2.cli.plugin_commands import add_plugin_commands
+            found = plugin_command(ctx, name)
+            if found is not None:
+                self.commands[name] = found
+        return super().get_command(ctx, name) if name in self.commands or self.lazy.get(name, ("",))[0] else None
 
-        add_plugin_commands(self, ctx)
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        run = invocation_of(ctx)
+        text, complaints = root_help(run.environ, no_plugins=run.no_plugins)
+        formatter.write(text)
+        for line in complaints:
+            click.echo(visible(line), err=True)
 
 
 @click.group(cls=Root, lazy=NOUNS, name="gr2")
-@click.version_option(None, "--version", package_name="gr2", message="gr2 %(version)s")
+@click.version_option(__version__, "--version", message="gr2 %(version)s")
 def gr2() -> None:
     """Work on several git repositories at once.
 
@@ -124,6 +115,11 @@ def _outcome(argv: list[str], run: Invocation) -> Result | int:
     except Interrupted as error:
         return Refusal(status=Status.INTERRUPTED, issues=(Issue.from_error(error),), signum=error.signum)
     except Gr2Error as error:
+        if not run.json:
+            # Raised before all options were read, for example by a plugin whose command could not be loaded.
+            from gr2.cli.usage import asks_for_json
+
+            run.json = asks_for_json(argv, gr2)
         return _refusal(error, Status(error.status))
     except (KeyboardInterrupt, click.Abort):
         return Refusal(status=Status.INTERRUPTED, issues=(Issue.from_error(Interrupted(2)),), signum=signal.SIGINT)

@@ -9,22 +9,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gr2 import __version__
-from gr2.plugin.scan import EntryPoint, canonical, import_path, infos, installed
+from gr2.plugin.scan import EntryPoint, canonical, installed
+from gr2.plugin.site import Site, folder_stamp, stamp
 
 if TYPE_CHECKING:
     from gr2.edges.process import Runner
 
-FORMAT = 1
 DEADLINE_SECONDS = 20.0
 # A plugin that was too slow once may have met a busy machine: it is tried again after this long.
 RETRY_SECONDS = 300
-_LIMIT = 8 << 20
 _KEPT_FILES = 32
 
 # Reads its request before anything of the plugin's can be imported; the import path is the caller's.
@@ -72,89 +69,13 @@ class Plugin:
         return f"{self.name} ({self.distribution} {self.version})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """Where to look and where to remember. environ: the process's. config: the user's configuration file."""
-
-    environ: Mapping[str, str]
-    cache: str
-    config: str
-    path: tuple[str, ...]
-
-    @classmethod
-    def current(cls, environ: Mapping[str, str]) -> Site:
-        """This interpreter's."""
-        from gr2.edges.user_dirs import user_cache, user_config
-
-        config = environ.get("GR2_CONFIG") or os.path.join(user_config(environ), "config.toml")
-        return cls(
-            environ=environ,
-            cache=os.path.join(user_cache(environ), "plugins"),
-            config=os.path.abspath(config),
-            path=import_path(),
-        )
-
-    @property
-    def environment(self) -> dict[str, Any]:
-        """What must be equal, outside files, for an index to hold."""
-        return {
-            "format": FORMAT,
-            "gr2": __version__,
-            "python": sys.version,
-            "executable": sys.executable,
-            "path": list(self.path),
-            "config": self.config,
-            "disabled": self.environ.get("GR2_DISABLE_PLUGINS", ""),
-        }
-
-    @property
-    def file(self) -> str:
-        """The index file of this environment."""
-        key = json.dumps(self.environment).encode()
-        return os.path.join(self.cache, f"index-{zlib.crc32(key):08x}{zlib.adler32(key):08x}.json")
-
-
 def read_index(site: Site, *, now: float) -> tuple[Plugin, ...] | None:
     """The plugins of a usable index, None when there is none. Imports nothing; `now` is Unix time."""
+    found = site.read(now=now)
     try:
-        with open(site.file, "rb") as file:
-            found = json.loads(file.read(_LIMIT))
-        if found["environment"] != site.environment or (found["expires"] and now >= found["expires"]):
-            return None
-        if any(stamp(path) != tuple(known) for path, known in found["files"].items()):
-            return None
-        if any(not _same_folder(path, known) for path, known in found["folders"].items()):
-            return None
-        return tuple(_plugin(row) for row in found["plugins"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None if found is None else tuple(_plugin(row) for row in found["plugins"])
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
-
-
-def stamp(path: str) -> tuple[int, int]:
-    """What changes when the file does: modification time in nanoseconds, and size. Zeros without a file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
-
-
-def _same_folder(path: str, known: Sequence[int]) -> bool:
-    modified, names = known
-    # Other files come and go in a directory of the import path; only the installed distributions count.
-    return _modified(path) == modified or _names(path) == names
-
-
-def _modified(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _names(path: str) -> int:
-    rows = [f"{name}:{_modified(os.path.join(path, name))}" for name in infos(path)]
-    return zlib.crc32("\n".join(rows).encode(errors="surrogateescape"))
 
 
 def _plugin(row: Mapping[str, Any]) -> Plugin:
@@ -216,7 +137,7 @@ def build_index(
 
     deep: import everything they name too (`plugins check`).
     """
-    folders = {path: (_modified(path), _names(path)) for path in site.path}
+    folders = {path: folder_stamp(path) for path in site.path}
     files = {site.config: stamp(site.config)}
     found = list(listed(site, disabled))
     files.update((entry.source, stamp(entry.source)) for entry in installed(site.path))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gr2.errors import Blocked, Failed, Gr2Error, Invalid
-from gr2.plugin.index import Plugin, Provided, Site, build_index, listed, read_index
+from gr2.plugin.index import Plugin, Provided, build_index, listed, read_index
 from gr2.plugin.isolation import Guarded, PluginFault, import_object, isolated
 from gr2.plugin.provider import API_VERSION, FAMILIES, FAMILY_LABELS
 from gr2.plugin.scan import canonical
+from gr2.plugin.site import Site
 
 if TYPE_CHECKING:
     from gr2.edges.clock import Clock

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from gr2.plugin.site import infos
 
 GROUP = "gr2.plugins"
 _LIMIT = 1 << 20
@@ -25,11 +26,6 @@ class EntryPoint:
     distribution: str
     version: str
     source: str
-
-
-def import_path() -> tuple[str, ...]:
-    """The directories on `sys.path`, absolute, without the current directory that "" stands for."""
-    return tuple(os.path.abspath(entry) for entry in sys.path if entry)
 
 
 def canonical(distribution: str) -> str:
@@ -56,14 +52,6 @@ def installed(path: Sequence[str]) -> tuple[EntryPoint, ...]:
             for key, target in _group_of(text):
                 found.append(EntryPoint(name=key, target=target, distribution=name, version=version, source=source))
     return tuple(sorted(found, key=lambda entry: (entry.name, canonical(entry.distribution), entry.target)))
-
-
-def infos(folder: str) -> list[str]:
-    """The metadata directories in `folder`, sorted; none when it cannot be read."""
-    try:
-        return sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))
-    except OSError:
-        return []
 
 
 def _read(path: str) -> str | None:
