@@ -50,24 +50,27 @@ def visible(text: str, *, multiline: bool = False) -> str:
 
 def fault_of_path(path: str) -> str | None:
     """Why `path` cannot be a place inside a workspace, or None if it can (links are looked at elsewhere)."""
-    if path in {"", "."}:
-        return "it is the workspace itself"
-    if path.startswith("/"):
-        return "it is absolute"
-    if path.startswith("-"):
-        return "it begins with a dash"
-    if has_control(path):
-        return "it holds control characters"
-    parts = path.split("/")
-    if ".." in parts:
-        return "it leaves the workspace"
-    if any(part.casefold() == ".git" for part in parts):
-        return "a component is .git"
-    if any(part.startswith("-") for part in parts):
-        return "a component begins with a dash"
-    if parts[0].casefold() == ".grip":
-        return "it is inside .grip"
-    return "it is the workspace itself" if normal_path(path) == "" else None
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    faults = (
+        (not parts, "it is the workspace itself"),
+        (path.startswith("/"), "it is absolute"),
+        (has_control(path), "it holds control characters"),
+        (not _is_utf8(path), "it is not UTF-8"),
+        (".." in parts, "it leaves the workspace"),
+        (any(part.casefold() == ".git" for part in parts), "a component is .git"),
+        (any(part.startswith("-") for part in parts), "a component begins with a dash"),
+        (parts[:1] != [] and parts[0].casefold() == ".grip", "it is inside .grip"),
+        (len(path) > 1024 or any(len(part.encode(errors="replace")) > 255 for part in parts), "it is too long"),
+    )
+    return next((reason for found, reason in faults if found), None)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def normal_path(path: str) -> str:
@@ -81,15 +84,15 @@ _REF_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 def is_ref(name: str) -> bool:
     """Whether git takes `name` as a branch name (git-check-ref-format(1), with --branch's rule on dashes)."""
-    if not name or name == "@" or name == "HEAD" or name.startswith(("-", "/")) or name.endswith(("/", ".")):
+    if name in {"", "@", "HEAD"} or name.startswith(("-", "/")) or name.endswith(("/", ".")):
         return False
-    if _REF_FORBIDDEN.search(name):
+    if len(name) > 1024 or _REF_FORBIDDEN.search(name) or not _is_utf8(name):
         return False
     return not any(part.startswith(".") or part.endswith(".lock") for part in name.split("/"))
 
 
 def is_lane_name(name: str) -> bool:
-    """Whether `name` can name a lane: a branch name with no component `repos` or `lane.toml` and no control character."""
+    """Whether `name` can name a lane: a branch name, no component `repos` or `lane.toml`, no control character."""
     parts = name.split("/")
     return (
         is_ref(name)
