@@ -62,7 +62,7 @@ def cross_faults(data: dict[str, Any], skip: frozenset[Where]) -> Iterator[Fault
         yield from _duplicates(_sound(named, skip), "name")
     places = list(_places(repos, units, skip))
     yield from _clashes(places)
-    names = {name for _, table in repos if isinstance(name := table.get("name"), str) and is_name(name)}
+    names = tuple(name for _, table in repos if isinstance(name := table.get("name"), str) and is_name(name))
     for number, unit in units:
         yield from _references(unit.get("repos"), ("units", number, "repos"), names)
     limits = data.get("workspace_constraints")
@@ -167,26 +167,27 @@ def _inside(inner: _Place, outer: _Place, later_inner: str, later_outer: str) ->
     return Fault(outer.where, f"{later_outer} {subject_of(inner.where)}")
 
 
-def _references(found: Any, where: Where, names: set[str]) -> Iterator[Fault]:
+def _references(found: Any, where: Where, names: tuple[str, ...]) -> Iterator[Fault]:
     if not isinstance(found, list):
         return
     seen: dict[str, int] = {}
+    known = frozenset(names)
     for number, name in enumerate(found):
         if not isinstance(name, str):
             continue
-        if name not in names:
-            yield Fault((*where, number), "is no repo of the spec", known=tuple(names))
+        if name not in known:
+            yield Fault((*where, number), "is no repo of the spec", known=names)
         elif seen.setdefault(name, number) != number:
             yield Fault((*where, number), f"is the same repo as {subject_of((*where, seen[name]))}")
 
 
-def _constraint_faults(limits: dict[str, Any], names: set[str]) -> Iterator[Fault]:
+def _constraint_faults(limits: dict[str, Any], names: tuple[str, ...]) -> Iterator[Fault]:
     reviewers = limits.get("required_reviewers")
     if isinstance(reviewers, dict):
         for name in reviewers:
             if name not in names:
                 yield Fault(
-                    ("workspace_constraints", "required_reviewers", name), "is no repo of the spec", known=tuple(names)
+                    ("workspace_constraints", "required_reviewers", name), "is no repo of the spec", known=names
                 )
     order = limits.get("merge_order")
     if isinstance(order, dict):

@@ -14,6 +14,8 @@ SIZE_LIMIT = 1 << 20
 NESTING_LIMIT = 32
 # The parser's time grows with all parts of all keys: 1 MiB of long dotted keys would take it seconds.
 KEY_PARTS_LIMIT = 250_000
+# Five thousand repositories with every key stay below it; each value may become an issue, and issues take time.
+VALUES_LIMIT = 60_000
 
 Where = tuple[str | int, ...]
 
@@ -88,11 +90,15 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _limit_values(data: dict[str, Any]) -> None:
-    """Refuse what no other reader of TOML or JSON would take: deep nesting, and integers over 64 bits."""
+    """Refuse what no other reader of TOML or JSON would take: deep nesting, integers over 64 bits, too many values."""
     level: list[Any] = [data]
+    total = 0
     for depth in range(NESTING_LIMIT + 2):
         below: list[Any] = []
         for item in level:
+            total += len(item)
+            if total > VALUES_LIMIT:
+                raise SourceFault(f"the spec holds more than {VALUES_LIMIT} values")
             for value in item.values() if isinstance(item, dict) else item:
                 if isinstance(value, dict | list):
                     below.append(value)
