@@ -31,7 +31,8 @@ class FileLock:
     """An exclusive (or shared) lock on the file `path`, for use in a `with` statement.
 
     `wait` is how many seconds to wait for it; 0 asks once. `holder` is written into the file for others to show.
-    Raises LockTimeout, and Gr2Error when the file cannot be made.
+    Without `make` the file has to be there (FileNotFoundError). Raises LockTimeout, and Gr2Error when the file cannot
+    be made.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class FileLock:
         shared: bool = False,
         holder: Mapping[str, Any] | None = None,
         pause: Callable[[float], None] = time.sleep,
+        make: bool = True,
     ) -> None:
         self.path = path
         self._wait = wait
         self._kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         self._holder = holder
         self._pause = pause
+        self._make = make
         self._descriptor: int | None = None
 
     def __enter__(self) -> FileLock:
@@ -89,7 +92,10 @@ class FileLock:
             self._descriptor = None
 
     def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        if not self._make:
+            return os.open(self.path, flags)
+        flags |= os.O_CREAT
         try:
             try:
                 return os.open(self.path, flags, 0o600)

@@ -83,7 +83,7 @@ def create_lane(session: Session, request: LaneRequest) -> LaneCreateResult:
         existing = read_lane(session.layout, unit, name)
         if existing is not None:
             return _found(run, unit, existing, request)
-        lane = _build(run, unit, _Planner(run, unit, name, request).lane())
+        lane = _build(run, unit, Planner(run, unit, name, request).lane())
         _link_source(run.session, lane)
         return LaneCreateResult(status=Status.SUCCESS, operation_id=run.operation_id, lane=view_of(run.session, unit, lane))
 
@@ -103,7 +103,7 @@ def _check_request(request: LaneRequest, name: str) -> None:
 
 def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> LaneCreateResult:
     """The lane is there: fine when the same actor asks for the same again."""
-    planned = _Planner(run, unit, lane.name, request)
+    planned = Planner(run, unit, lane.name, request)
     same = (
         lane.created_by == run.session.actor
         and lane.kind == planned.kind
@@ -126,7 +126,7 @@ def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> LaneC
     return LaneCreateResult(status=Status.SUCCESS, created=False, operation_id=run.operation_id, lane=view_of(run.session, unit, lane))
 
 
-class _Planner:
+class Planner:
     """Fills in what a request leaves open."""
 
     def __init__(self, run: Mutation, unit: Unit, name: str, request: LaneRequest) -> None:
@@ -177,9 +177,7 @@ class _Planner:
         others = tuple(read_lanes(self.session.layout, self.session.spec))
         self._check_names(others)
         repos = self.repos()
-        for repo in repos:
-            _seed_if_missing(self.run, repo)
-        bases = {repo.name: self._base(repo) for repo in repos}
+        bases = {repo.name: self.base_of(repo) for repo in repos}
         check_lane_constraints(self.session, self.unit, self.name, self.kind, bases)
         return Lane(
             name=self.name,
@@ -211,7 +209,9 @@ class _Planner:
                 details={"lane": other},
             )
 
-    def _base(self, repo: Repo) -> str:
+    def base_of(self, repo: Repo) -> str:
+        """The branch the lane's branch of `repo` starts from; the mirror holds it afterwards."""
+        _seed_if_missing(self.run, repo)
         if self.request.base:
             base = self.request.base
         elif self.source and repo.name in self.source[1].base_map:

@@ -116,10 +116,11 @@ def mutation(
         _check_plugins(session, command, unit, lane, repos)
         if markers:
             _check_markers(session, command, unit, lane)
+        if lock is not None:
+            _recover(session, outbox, lock)
         if lock == "workspace":
-            _recover(session, outbox)
             _refresh_spec(session)
-        live = LiveOperation(session.layout, operation_id, holder_of(session, operation_id))
+        live = LiveOperation(session.layout, operation_id, under=lock or "free", holder=holder_of(session, operation_id))
         stack.callback(live.close)
         try:
             yield Mutation(session, command, live, outbox)
@@ -212,10 +213,10 @@ def _refresh_spec(session: Session) -> None:
     refresh_compiled(session.layout)
 
 
-def _recover(session: Session, outbox: Outbox) -> None:
+def _recover(session: Session, outbox: Outbox, lock: str) -> None:
     """Tell what killed operations did and did not live to tell, and remove their temporaries."""
     try:
-        for dead in dead_operations(session.layout, wait=session.wait_seconds):
+        for dead in dead_operations(session.layout, under=lock, wait=session.wait_seconds):
             tell(session, outbox, dead)
     except LockTimeout as error:
         raise locked_error(error, session.wait_seconds) from error

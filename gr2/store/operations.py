@@ -1,8 +1,9 @@
 """Running operations on disk: a directory for what is half-made, a lock that tells whether anyone is still at it, and
 a journal of what must be told once it happened.
 
-`.grip/tmp/<operation_id>/` exists while the operation runs. Its `lock` is held by gr2 and by every git that gr2 started
-for it; when nobody holds it, the operation is dead and the next mutating command clears it up.
+`.grip/tmp/<operation_id>.<lock>/` exists while the operation runs; `<lock>` is the workspace-wide lock it runs under,
+"free" for none. Its `lock` file is held by gr2 and by every git that gr2 started for it; when nobody holds it, the
+operation is dead and the next mutating command clears it up.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _LOCK = "lock"
 class LiveOperation:
     """An operation of this process. `path` is its directory for temporaries."""
 
-    def __init__(self, layout: Layout, operation_id: str, holder: Mapping[str, Any]) -> None:
-        self.path = os.path.join(layout.temporary, operation_id)
+    def __init__(self, layout: Layout, operation_id: str, *, under: str, holder: Mapping[str, Any]) -> None:
+        self.path = os.path.join(layout.temporary, f"{operation_id}.{under}")
         self.operation_id = operation_id
         # Creation and clearing-up exclude each other, so that no directory is seen before its lock is held.
         with FileLock(layout.lock("temporary"), wait=30.0):
@@ -69,11 +70,11 @@ class DeadOperation:
     entries: tuple[dict[str, Any], ...]
 
 
-def dead_operations(layout: Layout, *, wait: float) -> Iterator[DeadOperation]:
+def dead_operations(layout: Layout, *, under: str, wait: float) -> Iterator[DeadOperation]:
     """Each operation that nobody works on any more; its directory is removed when the caller asks for the next.
 
-    Call it with the workspace lock held: an operation whose lock is then still held belongs to a killed gr2 whose
-    children live on, and is waited for at most `wait` seconds (then LockTimeout).
+    Call it with the lock `under` held: an operation under the same lock that seems alive then belongs to a killed gr2
+    whose children live on, and is waited for at most `wait` seconds (then LockTimeout). Others that live are left alone.
     """
     try:
         names = sorted(os.listdir(layout.temporary))
@@ -81,21 +82,40 @@ def dead_operations(layout: Layout, *, wait: float) -> Iterator[DeadOperation]:
         return
     for name in names:
         path = os.path.join(layout.temporary, name)
-        if not name.startswith("op_"):
+        operation_id, dot, kind = name.partition(".")
+        if not operation_id.startswith("op_") or not dot:
             remove_tree(path)
             continue
-        lock = FileLock(os.path.join(path, _LOCK), wait=wait)
-        with FileLock(layout.lock("temporary"), wait=30.0):
-            pass
-        try:
-            lock.acquire()
-        except (FileNotFoundError, NotADirectoryError):
+        lock = FileLock(os.path.join(path, _LOCK), wait=wait if kind == under else 0.0, make=False)
+        if not _take(layout, lock, must=kind == under):
             continue
         try:
-            yield DeadOperation(name, path, tuple(_entries(path)))
+            yield DeadOperation(operation_id, path, tuple(_entries(path)))
             remove_tree(path)
         finally:
             lock.release()
+
+
+def _take(layout: Layout, lock: FileLock, *, must: bool) -> bool:
+    """Take a dead operation's lock; False when it lives, or somebody else has just cleared it up."""
+    with FileLock(layout.lock("temporary"), wait=30.0):
+        pass  # whoever is making a directory now has its lock by the time this is free
+    try:
+        lock.acquire()
+    except FileNotFoundError:
+        # Killed between making the directory and its lock.
+        remove_tree(os.path.dirname(lock.path))
+        return False
+    except NotADirectoryError:
+        return False
+    except LockTimeout:
+        if must:
+            raise
+        return False
+    if os.path.exists(lock.path):
+        return True
+    lock.release()
+    return False
 
 
 def _entries(path: str) -> Iterator[dict[str, Any]]:
