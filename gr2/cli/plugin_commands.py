@@ -50,14 +50,15 @@ def plugin_command(ctx: click.Context, name: str) -> click.Command | None:
     run = ctx.find_root().obj
     if not isinstance(run, Invocation):
         return None
-    plugins = _open(run)
+    plugins = open_for(run)
     if name not in plugins.names("command"):
         return None
     offer = plugins.find("command", name)
     return _click_command(plugins.command(name), offer)
 
 
-def _open(run: Invocation) -> Plugins:
+def open_for(run: Invocation) -> Plugins:
+    """The plugins of this run, for commands without a session."""
     from gr2.plugin.manager import open_plugins
     from gr2.store.settings import load_settings
 

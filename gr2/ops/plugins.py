@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gr2.edges.process import Runner
 from gr2.errors import Invalid
 from gr2.model.outcome import Issue, Result, Status
-from gr2.plugin.index import Plugin, build_index, listed, read_index
+from gr2.plugin.index import Plugin, build_index, examine_deeply, listed, read_index
 from gr2.plugin.manager import Plugins
 from gr2.plugin.provider import API_VERSION, FAMILY_LABELS
 from gr2.plugin.scan import canonical
@@ -130,7 +130,7 @@ def check_plugins(
     if name:
         _selected((plugins.builtin, *listed(site, plugins.disabled)), name)
     examined = build_index(site, plugins.disabled, runner, now=now, api=API_VERSION, deep=True)
-    checked = (plugins.builtin, *examined)
+    checked = (examine_deeply(plugins.builtin, site, runner, api=API_VERSION), *examined)
     wanted = _selected(checked, name) if name else list(checked)
     issues = [issue for plugin in wanted for issue in _issues(plugin, set(reserved))]
     issues += _name_conflicts(plugins, checked, wanted)
@@ -211,7 +211,9 @@ def _issues(plugin: Plugin, reserved: set[str]) -> list[Issue]:
             code=code,
             scope="plugin",
             subject=plugin.name,
-            message=f"plugin {plugin.origin} {fault}" if fault.startswith("says ") else f"plugin {plugin.origin}: {fault}",
+            message=f"plugin {plugin.origin} {fault}"
+            if fault.startswith("says ")
+            else f"plugin {plugin.origin}: {fault}",
             hint=f"gr2 plugins show {plugin.name}",
             details={"distribution": plugin.distribution, "version": plugin.version},
         )
@@ -258,7 +260,7 @@ def new_plugin(kind: str, name: str, folder: str) -> PluginsNewResult:
 
     Raises Invalid for a kind or name that cannot be, Blocked `path_conflict` when something is there already.
     """
-    from gr2.edges.files import failed_write, write_whole
+    from gr2.edges.files import failed_write, remove_tree, write_whole
     from gr2.errors import Blocked
     from gr2.model.names import PLUGIN_NAME
     from gr2.ops.plugin_templates import KINDS, files_of
@@ -273,10 +275,14 @@ def new_plugin(kind: str, name: str, folder: str) -> PluginsNewResult:
         hint = "choose another --dest"
         raise Blocked("path_conflict", f"{path} is there already", scope="plugin", subject=path, hint=hint)
     files = files_of(kind, name)
+    draft = os.path.join(folder, f".gr2-{name}.{os.urandom(6).hex()}.tmp")
     try:
         for relative, text in files.items():
-            os.makedirs(os.path.dirname(os.path.join(path, relative)), exist_ok=True)
-            write_whole(os.path.join(path, relative), text.encode())
+            os.makedirs(os.path.dirname(os.path.join(draft, relative)), exist_ok=True)
+            write_whole(os.path.join(draft, relative), text.encode())
+        os.rename(draft, path)
     except OSError as error:
         raise failed_write(error, path) from error
+    finally:
+        remove_tree(draft)
     return PluginsNewResult(status=Status.SUCCESS, kind=kind, name=name, path=path, files=tuple(sorted(files)))

@@ -160,6 +160,14 @@ def build_index(
     return plugins
 
 
+def examine_deeply(plugin: Plugin, site: Site, runner: Runner, *, api: int) -> Plugin:
+    """`plugin` after importing it and everything it names in a process of its own. Remembers nothing."""
+    for _, answer in _examined([plugin], site, runner, api=api, deep=True):
+        known = {key: value for key, value in answer.items() if key not in {"files", "slow"}}
+        return _answered(plugin, known)
+    return plugin
+
+
 def _answered(plugin: Plugin, answer: Mapping[str, Any]) -> Plugin:
     row = {**_row(plugin), **answer}
     try:

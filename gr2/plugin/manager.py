@@ -56,6 +56,7 @@ class Plugins:
 
     installed: gives the installed plugins, from the index where it can; called when first needed. prefer: the user's
     `[plugins] prefer`. config: the user's whole configuration. warn: takes one line per broken plugin and run.
+    site: where it all is installed. disabled: the names the user switched off; none_wanted: `--no-plugins`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Plugins:
         warn: Callable[[str], object],
         site: Site | None = None,
         disabled: Sequence[str] = (),
+        none_wanted: bool = False,
     ) -> None:
         self._installed = installed
         self._prefer = prefer
@@ -77,6 +79,7 @@ class Plugins:
         self._builtin: Plugin | None = None
         self.site = site
         self.disabled = tuple(disabled)
+        self.none_wanted = none_wanted
 
     @property
     def builtin(self) -> Plugin:
@@ -140,6 +143,10 @@ class Plugins:
             hint=f'in {self._config_name}: [plugins] prefer = {{"{family}.{name}" = "{owners[-1]}"}}',
             details={"family": family, "distributions": owners},
         )
+
+    def prefers(self, family: str, name: str) -> bool:
+        """Whether the user has said whose `name` to take."""
+        return f"{family}.{name}" in self._prefer
 
     @property
     def _config_name(self) -> str:
@@ -347,4 +354,5 @@ def open_plugins(
         warn=warn,
         site=site,
         disabled=off,
+        none_wanted=disabled,
     )

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gr2.plugin.isolation import describe, import_object
@@ -58,7 +58,8 @@ def examine(target: str, *, api: int, deep: bool) -> dict[str, Any]:
     except BaseException as error:
         answer["error"] = describe(error)
         answer["trace"] = _trace(error)
-    answer["files"] = _files(target)
+        answer["files"] = _files_of_error(error)
+    answer["files"] = sorted({*_files(target), *answer["files"]})
     return answer
 
 
@@ -230,34 +231,46 @@ def _is_method(key: str, value: object) -> bool:
 
 
 def _trace(error: BaseException) -> str:
-    quiet: Callable[..., list[str]] = traceback.format_exception
+    """The traceback, without the frames before the plugin's own."""
     try:
-        return "".join(quiet(error))[-_TRACE_LIMIT:]
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if not _is_ours(frame.filename)]
+        lines = traceback.format_list(own) + traceback.format_exception_only(error)
+        return "".join(lines)[-_TRACE_LIMIT:]
     except BaseException:  # an exception's own methods may raise
         return ""
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(("<frozen", os.path.dirname(__file__))) or filename.endswith("importlib/__init__.py")
+
+
+def _files_of_error(error: BaseException) -> list[str]:
+    """The source files that the plugin failed in: it may work once they change."""
+    found = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        found.append(error.filename)
+    return [os.path.abspath(name) for name in found if not _is_ours(name) and not name.startswith("<")]
 
 
 def _files(target: str) -> list[str]:
     """The source files whose change may change the answer: the plugin's module and the packages above it."""
     parts = target.partition(":")[0].split(".")
-    found = []
+    found: list[str] = []
     for count in range(1, len(parts) + 1):
         module = sys.modules.get(".".join(parts[:count]))
-        origin = getattr(module, "__file__", None) if module else _origin(parts[:count])
+        origin = getattr(module, "__file__", None) if module else None
         if isinstance(origin, str):
             found.append(os.path.abspath(origin))
+        elif module is None:
+            found += _places(parts[:count])
     return found
 
 
-def _origin(parts: list[str]) -> str | None:
-    from importlib.machinery import PathFinder
-
-    # A module that failed to import is no longer in sys.modules; its parent's path tells where it is.
+def _places(parts: list[str]) -> list[str]:
+    """Where the source of a module that could not be imported is, or would be."""
     parent = sys.modules.get(".".join(parts[:-1])) if parts[:-1] else None
-    if parts[:-1] and parent is None:
-        return None
-    try:
-        spec = PathFinder.find_spec(".".join(parts), getattr(parent, "__path__", None))
-    except BaseException:
-        return None
-    return spec.origin if spec else None
+    folders = list(getattr(parent, "__path__", [])) if parts[:-1] else sys.path
+    stems = [os.path.join(folder, parts[-1]) for folder in folders if isinstance(folder, str)]
+    places = [place for stem in stems for place in (f"{stem}.py", os.path.join(stem, "__init__.py"))]
+    return [place for place in places if os.path.exists(place)] or places

@@ -10,13 +10,13 @@ import os
 import sys
 import zlib
 
+from gr2 import __version__
+from gr2.edges.user_dirs import user_cache, user_config
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-from gr2 import __version__
-from gr2.edges.user_dirs import user_cache, user_config
 
 FORMAT = 1
 LIMIT = 8 << 20
