@@ -57,18 +57,23 @@ if TYPE_CHECKING:
     from gr2.model.pull_request import AuthStatus as AuthStatus
     from gr2.model.pull_request import Capabilities as Capabilities
     from gr2.model.pull_request import Check as Check
+    from gr2.model.pull_request import CheckState as CheckState
     from gr2.model.pull_request import Demands as Demands
     from gr2.model.pull_request import Heads as Heads
+    from gr2.model.pull_request import Mergeable as Mergeable
     from gr2.model.pull_request import Merged as Merged
     from gr2.model.pull_request import MergeMethod as MergeMethod
     from gr2.model.pull_request import NewPullRequest as NewPullRequest
     from gr2.model.pull_request import Overview as Overview
     from gr2.model.pull_request import PullRef as PullRef
     from gr2.model.pull_request import PullRequest as PullRequest
+    from gr2.model.pull_request import PullState as PullState
     from gr2.model.pull_request import Review as Review
+    from gr2.model.pull_request import Verdict as Verdict
     from gr2.model.spec import Repo as Repo
     from gr2.model.spec import Spec as Spec
     from gr2.model.spec import Unit as Unit
+    from gr2.model.url import local_path as local_path
     from gr2.model.url import redact as redact
     from gr2.plugin.commands import Argument as Argument
     from gr2.plugin.commands import Option as Option
@@ -108,11 +113,11 @@ _HOMES = {
         "Queued RateLimited Transient Unsupported"
     ),
     "gr2.model.pull_request": (
-        "AuthStatus Capabilities Check Demands Heads Merged MergeMethod NewPullRequest Overview PullRef PullRequest "
-        "Review"
+        "AuthStatus Capabilities Check CheckState Demands Heads Mergeable Merged MergeMethod NewPullRequest Overview "
+        "PullRef PullRequest PullState Review Verdict"
     ),
     "gr2.model.spec": "Repo Spec Unit",
-    "gr2.model.url": "redact",
+    "gr2.model.url": "local_path redact",
     "gr2.plugin.commands": "Argument Option PluginCommand PluginGroup Screen",
     "gr2.plugin.contexts": "Block OperationContext PluginContext SpecContext",
     "gr2.plugin.protocols": (
