@@ -156,9 +156,12 @@ def _show(result: Result, run: Invocation) -> int:
             if show is not None:
                 show(result, screen)
             sys.stdout.flush()
-            for issue in result.issues:
+            for issue in () if show is not None and result.shows_issues else result.issues:
                 screen.issue(issue)
         sys.stdout.flush()
     except BrokenPipeError:
         devnull_stdout()
+    if result.change_directory and run.environ.get("GR2_CD_FILE"):
+        with open(run.environ["GR2_CD_FILE"], "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(result.change_directory)
     return result.exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from gr2.errors import Gr2Error
 
@@ -102,7 +102,14 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an op returns. A subclass adds fields; JSON shows them under their own names."""
+    """What an op returns. A subclass adds fields; JSON shows them under their own names.
+
+    shows_issues: its text tells its issues itself, so that they need not be repeated. change_directory: where the
+    person's shell should go (see `gr2 shell-init`).
+    """
+
+    shows_issues: ClassVar[bool] = False
+    change_directory: ClassVar[str | None] = None
 
     status: Status
     issues: tuple[Issue, ...] = ()

@@ -1,0 +1,131 @@
+"""`status`: one screen that says what needs a person, and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gr2.model.checkout import RepoRow
+from gr2.model.lane import LaneState
+from gr2.model.outcome import Issue, Result, read_status
+from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
+from gr2.ops.context import select_repos
+from gr2.ops.lane_view import LaneView, view_with
+from gr2.session import Session
+from gr2.store.failures import Marker, unresolved
+from gr2.store.lanes import current_lane, read_lanes
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRow:
+    """A unit and the lane it is in."""
+
+    unit: str
+    path: str
+    agent_id: str | None
+    current_lane: str | None
+    lanes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusResult(Result):
+    """The whole workspace. `issues` are what needs a person; each has the command to type as its hint."""
+
+    shows_issues: ClassVar[bool] = True
+
+    workspace: str
+    root: str
+    units: tuple[UnitRow, ...]
+    repos: tuple[RepoRow, ...]
+    lanes: tuple[LaneView, ...]
+    failures: tuple[Marker, ...]
+
+
+def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> StatusResult:
+    """Look at every checkout, lane and failure marker. Contacts no remote and writes nothing."""
+    spec = session.spec
+    chosen = {repo.name for repo in select_repos(session, repos, groups)}
+    lanes = [lane for lane in read_lanes(session.layout, spec) if lane.state is not LaneState.ARCHIVED]
+    base = shared_checkouts(spec.repos) + [item for unit in spec.units for item in unit_checkouts(unit)]
+    base = [item for item in base if item.repo in chosen]
+    units = {unit.name: unit for unit in spec.units}
+    of_lanes = [[item for item in lane_checkouts(units[lane.unit], lane) if item.repo in chosen] for lane in lanes]
+    rows, issues = inspect(session, [*base, *(item for group in of_lanes for item in group)])
+    views, start = [], len(base)
+    for lane, group in zip(lanes, of_lanes, strict=True):
+        views.append(view_with(session, units[lane.unit], lane, rows[start : start + len(group)]))
+        start += len(group)
+    failures = tuple(unresolved(session.layout))
+    issues = [*(_failure(marker) for marker in failures), *issues]
+    issues += _of_rows(rows[: len(base)])
+    issues += [issue for view in views for issue in _of_lane(view)]
+    return StatusResult(
+        status=read_status(issues),
+        issues=tuple(issues),
+        workspace=spec.workspace_name,
+        root=session.root,
+        units=tuple(_unit_row(session, unit.name, views) for unit in spec.units),
+        repos=tuple(rows[: len(base)]),
+        lanes=tuple(views),
+        failures=failures,
+    )
+
+
+def _unit_row(session: Session, name: str, views: Sequence[LaneView]) -> UnitRow:
+    unit = session.spec.unit(name)
+    assert unit is not None
+    return UnitRow(
+        unit=name,
+        path=unit.path,
+        agent_id=unit.agent_id,
+        current_lane=current_lane(session.layout, name),
+        lanes=sum(1 for view in views if view.owner_unit == name),
+    )
+
+
+def _note(code: str, scope: str, subject: str, message: str, hint: str) -> Issue:
+    return Issue(code=code, scope=scope, subject=subject, message=message, hint=hint, blocking=False)
+
+
+def _failure(marker: Marker) -> Issue:
+    where = f"{marker.owner_unit}/{marker.lane_name}" if marker.lane_name else marker.repo
+    what = f"hook {marker.hook_name!r}" if marker.hook_name else marker.operation
+    hint = f"gr2 failures resolve {marker.operation_id} --resolution retry|skip|escalate"
+    return _note("unresolved_failure", "hook" if marker.hook_name else "lane", where, f"{what} failed in {where}", hint)
+
+
+def _of_rows(rows: Sequence[RepoRow]) -> list[Issue]:
+    found = []
+    missing = [row.path for row in rows if not row.exists]
+    if missing:
+        count = f"{len(missing)} checkouts are" if len(missing) > 1 else f"{missing[0]} is"
+        found.append(_note("not_materialized", "workspace", "", f"{count} not there yet", "gr2 apply"))
+    behind = [row.path for row in rows if row.behind]
+    if behind:
+        count = f"{len(behind)} checkouts are" if len(behind) > 1 else f"{behind[0]} is"
+        found.append(_note("behind", "workspace", "", f"{count} behind the remote", "gr2 sync run"))
+    for row in rows:
+        if row.in_progress:
+            message = f"a {row.in_progress} is in progress in {row.path}"
+            found.append(_note("operation_in_progress", "repo", row.path, message, f"git -C {row.path} status"))
+        elif row.dirty:
+            code = f"dirty_{row.scope}_repo"
+            found.append(_note(code, "repo", row.path, f"uncommitted work in {row.path}", f"git -C {row.path} status"))
+    return found
+
+
+def _of_lane(view: LaneView) -> list[Issue]:
+    name = f"{view.owner_unit}/{view.lane_name}"
+    if any(not row.exists for row in view.repos):
+        return [_note("not_materialized", "lane", name, f"lane {name} lacks a checkout", "gr2 apply")]
+    stuck = [row for row in view.repos if row.in_progress]
+    if stuck:
+        message = f"a {stuck[0].in_progress} is in progress in {stuck[0].path}"
+        return [_note("operation_in_progress", "lane", name, message, f"git -C {stuck[0].path} status")]
+    if view.progress == "merged":
+        return [_note("lane_merged", "lane", name, f"lane {name} is merged", f"gr2 lane archive {name}")]
+    if view.progress == "unpushed" and not any(row.dirty for row in view.repos):
+        message = f"lane {name} has commits that are nowhere else"
+        return [_note("unpushed_work", "lane", name, message, f'gr2 pr create --lane {name} --title "..."')]
+    return []
