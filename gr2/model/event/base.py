@@ -28,22 +28,31 @@ class Context:
 class Event:
     """A fact. Subclasses set `TYPE` and add fields; no field may have one of the nine names of envelope and context.
 
-    A field named in `OPTIONAL` is left out of the written event while it is None.
+    A field named in `OPTIONAL` is left out of the written event while it is None. One named in `ITEMS` holds
+    dataclasses (or dicts, in an event that was read back), which are written as objects.
     """
 
     TYPE: ClassVar[str] = ""
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
+    ITEMS: ClassVar[frozenset[str]] = frozenset()
 
     def payload(self) -> dict[str, Any]:
-        """The event's own fields, in declared order. Raises ValueError for a reserved name or a missing TYPE."""
+        """The event's own fields as JSON holds them, in declared order.
+
+        Raises ValueError for a reserved name or a missing TYPE.
+        """
         kind = type(self)
         names = _FIELDS.get(kind)
         if names is None:
             names = _FIELDS[kind] = _checked_fields(kind)
         values = self.__dict__
-        if not kind.OPTIONAL:
-            return {name: values[name] for name in names}
-        return {name: values[name] for name in names if not (name in kind.OPTIONAL and values[name] is None)}
+        said = {name: values[name] for name in names}
+        for name in kind.OPTIONAL:
+            if said[name] is None:
+                del said[name]
+        for name in kind.ITEMS:
+            said[name] = [item if isinstance(item, dict) else dict(vars(item)) for item in said[name]]
+        return said
 
 
 def _checked_fields(kind: type[Event]) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from gr2.model.event.base import Event
 
 
-class CreatedPr(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class CreatedPr:
     """One pull request of a new group."""
 
     repo: str
@@ -19,7 +20,8 @@ class CreatedPr(TypedDict):
     head: str
 
 
-class MergedPr(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class MergedPr:
     """One merged pull request of a group."""
 
     repo: str
@@ -32,6 +34,7 @@ class PrCreated(Event):
     """Pull requests were opened for a lane's repos, and linked."""
 
     TYPE: ClassVar[str] = "pr.created"
+    ITEMS: ClassVar[frozenset[str]] = frozenset({"repos"})
 
     pr_group_id: str
     repos: tuple[CreatedPr, ...]
@@ -91,6 +94,7 @@ class PrMerged(Event):
     """Pull requests of a group were merged."""
 
     TYPE: ClassVar[str] = "pr.merged"
+    ITEMS: ClassVar[frozenset[str]] = frozenset({"repos"})
 
     pr_group_id: str
     repos: tuple[MergedPr, ...]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from gr2.model.event.base import Event
 
 
-class MaterializedRepo(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class MaterializedRepo:
     """A repo that got a checkout; `first_materialize` when it had none before."""
 
     repo: str
@@ -20,6 +21,7 @@ class WorkspaceMaterialized(Event):
     """Checkouts were made."""
 
     TYPE: ClassVar[str] = "workspace.materialized"
+    ITEMS: ClassVar[frozenset[str]] = frozenset({"repos"})
 
     repos: tuple[MaterializedRepo, ...]
 

@@ -1,0 +1,256 @@
+"""Failure markers: what they block, and the three ways to decide."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import Any
+
+import pytest
+
+from gr2.errors import Blocked, Invalid
+from gr2.model.event.query import EventQuery
+from gr2.model.outcome import Status
+from gr2.ops.events import events_list
+from gr2.ops.failures import failures_list, failures_resolve, resolve_retried
+from gr2.ops.mutation import mutation
+from gr2.store.failures import (
+    Marker,
+    PartialState,
+    blocking_checkout,
+    blocking_marker,
+    marker_path,
+    read_marker,
+    write_marker,
+)
+from gr2.store.hook_state import completed, forget, take_pass
+from gr2.testing.world import World
+
+OPERATION = "op_0123456789ab"
+
+
+def marker(**changes: Any) -> Marker:
+    said: dict[str, Any] = {
+        "operation_id": OPERATION,
+        "operation": "lane.enter",
+        "stage": "on_enter",
+        "hook_name": "warm-up",
+        "repo": "app",
+        "owner_unit": "alpha",
+        "lane_name": "feat",
+        "failed_at": "2026-01-01T00:00:00+00:00",
+        "event_id": "0123456789abcdef",
+        "partial_state": PartialState(repos_completed=("api",), repos_failed=("app",)),
+    }
+    return Marker(**(said | changes))
+
+
+@pytest.fixture
+def stuck(world: World) -> World:
+    world.write_spec()
+    write_marker(world.session().layout, marker())
+    return world
+
+
+def resolved_events(world: World) -> list[dict[str, Any]]:
+    return list(events_list(world.session(), EventQuery(type="failure.resolved")).events)
+
+
+def test_a_marker_holds_the_contracts_fields_and_is_private(stuck: World) -> None:
+    path = marker_path(stuck.session().layout, OPERATION)
+
+    with open(path, encoding="utf-8") as file:
+        said = json.load(file)
+
+    first = [
+        "version",
+        "operation_id",
+        "operation",
+        "stage",
+        "hook_name",
+        "repo",
+        "owner_unit",
+        "lane_name",
+        "failed_at",
+    ]
+    assert list(said) == [*first, "event_id", "partial_state", "resolved"]
+    assert said["partial_state"] == {"repos_completed": ["api"], "repos_pending": [], "repos_failed": ["app"]}
+    assert said["resolved"] is None
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert read_marker(stuck.session().layout, OPERATION) == marker()
+
+
+def test_a_marker_blocks_other_commands_on_its_lane_only(stuck: World) -> None:
+    layout = stuck.session().layout
+
+    found = blocking_marker(layout, command="lane.exit", unit="alpha", lane="feat")
+
+    assert found is not None
+    assert (found.code, found.details["operation_id"]) == ("unresolved_failure", OPERATION)
+    assert blocking_marker(layout, command="lane.enter", unit="alpha", lane="feat") is None
+    assert blocking_marker(layout, command="lane.exit", unit="beta", lane="feat") is None
+    assert blocking_marker(layout, command="lane.exit", unit="alpha", lane="other") is None
+    assert blocking_checkout(layout, command="sync.run", unit="alpha", repo="app") is None
+
+
+def test_a_marker_outside_lanes_blocks_its_checkout_only(world: World) -> None:
+    world.write_spec()
+    layout = world.session().layout
+    write_marker(layout, marker(operation="apply", owner_unit="", lane_name=""))
+
+    assert blocking_checkout(layout, command="sync.run", unit="", repo="app") is not None
+    assert blocking_checkout(layout, command="apply", unit="", repo="app") is None
+    assert blocking_checkout(layout, command="sync.run", unit="", repo="api") is None
+    assert blocking_checkout(layout, command="sync.run", unit="alpha", repo="app") is None
+
+
+def test_a_mutating_command_on_the_lane_is_refused(stuck: World) -> None:
+    with (
+        pytest.raises(Blocked, match="unresolved_failure"),
+        mutation(stuck.session(), "lane.exit", unit="alpha", lane="feat"),
+    ):
+        pass
+
+
+def test_retry_clears_the_marker_and_keeps_the_file(stuck: World) -> None:
+    result = failures_resolve(stuck.session(), OPERATION, resolution="retry")
+
+    found = read_marker(stuck.session().layout, OPERATION)
+    assert found is not None
+    assert found.resolved is not None
+    assert (found.resolved["by"], found.resolved["resolution"]) == ("agent:alpha", "retry")
+    assert result.failures == (found,)
+    assert blocking_marker(stuck.session().layout, command="lane.exit", unit="alpha", lane="feat") is None
+    (event,) = resolved_events(stuck)
+    assert {key: event[key] for key in ("operation_id", "resolved_by", "resolution", "lane_name", "owner_unit")} == {
+        "operation_id": OPERATION,
+        "resolved_by": "agent:alpha",
+        "resolution": "retry",
+        "lane_name": "feat",
+        "owner_unit": "alpha",
+    }
+    assert not completed(
+        stuck.session().layout, "agents/alpha/lanes/feat/repos/app", stage="on_enter", hook_name="warm-up"
+    )
+
+
+def test_skip_counts_the_hook_as_completed_once(stuck: World) -> None:
+    layout = stuck.session().layout
+    hook = {"stage": "on_enter", "hook_name": "warm-up"}
+
+    failures_resolve(stuck.session(), OPERATION, resolution="skip")
+
+    checkout = "agents/alpha/lanes/feat/repos/app"
+    assert completed(layout, checkout, **hook)
+    assert [take_pass(layout, checkout, **hook) for _ in range(3)] == [True, False, False]
+    assert not completed(layout, "agents/alpha/repos/app", **hook)
+    forget(layout, checkout)
+    assert not completed(layout, checkout, **hook)
+
+
+@pytest.mark.parametrize(
+    ("unit", "checkout"), [("", "repos/app"), ("alpha", "agents/alpha/repos/app")], ids=["shared", "unit"]
+)
+def test_skip_outside_lanes_counts_for_that_checkout(world: World, unit: str, checkout: str) -> None:
+    world.write_spec()
+    write_marker(world.session().layout, marker(operation="apply", owner_unit=unit, lane_name=""))
+
+    failures_resolve(world.session(), OPERATION, resolution="skip")
+
+    assert completed(world.session().layout, checkout, stage="on_enter", hook_name="warm-up")
+
+
+def test_escalate_goes_on_blocking(stuck: World) -> None:
+    failures_resolve(stuck.session(), OPERATION, resolution="escalate")
+
+    found = read_marker(stuck.session().layout, OPERATION)
+    assert found is not None
+    assert found.resolved is None
+    assert found.escalated is not None
+    assert found.escalated["by"] == "agent:alpha"
+    assert blocking_marker(stuck.session().layout, command="lane.exit", unit="alpha", lane="feat") is not None
+
+
+@pytest.mark.parametrize("resolution", ["retry", "skip", "escalate"])
+def test_deciding_the_same_again_changes_nothing(stuck: World, resolution: str) -> None:
+    failures_resolve(stuck.session(), OPERATION, resolution=resolution)
+    before = read_marker(stuck.session().layout, OPERATION)
+
+    again = failures_resolve(stuck.session(), OPERATION, resolution=resolution)
+
+    assert again.status is Status.SUCCESS
+    assert read_marker(stuck.session().layout, OPERATION) == before
+    assert len(resolved_events(stuck)) == 1
+
+
+def test_deciding_otherwise_afterwards_is_refused(stuck: World) -> None:
+    failures_resolve(stuck.session(), OPERATION, resolution="retry")
+
+    with pytest.raises(Blocked, match="already_resolved"):
+        failures_resolve(stuck.session(), OPERATION, resolution="skip")
+
+
+@pytest.mark.parametrize("name", ["op_ffffffffffff", "../../workspace_spec", "", "op_0123456789AB"])
+def test_an_operation_without_a_marker_is_unknown(stuck: World, name: str) -> None:
+    with pytest.raises(Invalid, match="unknown_operation"):
+        failures_resolve(stuck.session(), name, resolution="retry")
+
+
+def test_success_of_the_same_command_resolves_its_marker(stuck: World) -> None:
+    layout = stuck.session().layout
+    write_marker(layout, marker(operation_id="op_000000000001", lane_name="other"))
+    write_marker(layout, marker(operation_id="op_000000000002", operation="lane.exit"))
+
+    with mutation(stuck.session(), "lane.enter", unit="alpha", lane="feat", markers=False) as run:
+        resolve_retried(run, unit="alpha", lane="feat")
+
+    open_ids = {found.operation_id for found in failures_list(stuck.session()).failures}
+    assert open_ids == {"op_000000000001", "op_000000000002"}
+    assert [event["resolution"] for event in resolved_events(stuck)] == ["retry"]
+
+
+def test_success_outside_lanes_resolves_the_markers_of_its_checkouts(world: World) -> None:
+    world.write_spec()
+    write_marker(world.session().layout, marker(operation="apply", owner_unit="", lane_name=""))
+
+    with mutation(world.session(), "apply") as run:
+        resolve_retried(run, repos=("app",))
+
+    assert failures_list(world.session()).failures == ()
+
+
+def test_the_list_shows_what_waits_and_on_request_what_was_decided(stuck: World) -> None:
+    write_marker(stuck.session().layout, marker(operation_id="op_000000000001", failed_at="2025-01-01T00:00:00+00:00"))
+    failures_resolve(stuck.session(), OPERATION, resolution="retry")
+
+    waiting, everything = failures_list(stuck.session()), failures_list(stuck.session(), all_=True)
+
+    assert [found.operation_id for found in waiting.failures] == ["op_000000000001"]
+    assert [found.operation_id for found in everything.failures] == ["op_000000000001", OPERATION]
+    assert waiting.status is Status.ATTENTION
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 1, "partial_state": 7}', '{"version": "x"}'])
+def test_a_broken_marker_is_said_and_breaks_nothing(stuck: World, content: str) -> None:
+    stuck.write(".grip/state/failures/op_000000000009.json", content)
+
+    result = failures_list(stuck.session())
+
+    assert [issue.code for issue in result.issues] == ["state_unreadable"]
+    assert len(result.failures) == 1
+
+
+def test_a_marker_of_a_newer_gr2_blocks_and_is_not_rewritten(world: World) -> None:
+    world.write_spec()
+    layout = world.session().layout
+    write_marker(layout, marker())
+    path = marker_path(layout, OPERATION)
+    with open(path, encoding="utf-8") as file:
+        newer = file.read().replace('"version": 1', '"version": 2')
+    world.write(path, newer)
+
+    assert blocking_marker(layout, command="lane.exit", unit="alpha", lane="feat") is not None
+    with pytest.raises(Invalid, match="newer_version"):
+        failures_resolve(world.session(), OPERATION, resolution="retry")
+    assert world.read(path) == newer
