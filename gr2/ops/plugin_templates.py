@@ -60,8 +60,8 @@ _TEST = '''\
 
 from __future__ import annotations
 
-from gr2.testing.contracts_plugin import PluginContract
-@imports@
+@api@from gr2.testing import PluginContract
+@own@
 
 class TestPlugin(PluginContract):
     """Run by pytest: see `PluginContract`."""
@@ -397,6 +397,20 @@ def test_it_takes_its_own_urls_only() -> None:
     assert not platform.matches("https://example.org/shop/app.git")
 """
 
+# kind: (further tests, what they import of gr2, and of the plugin itself)
+_TESTS = {
+    "constraint": (
+        _CONSTRAINT_TEST,
+        "from gr2.api import OperationContext, Spec\n",
+        "\nfrom @package@.plugin import gr2_check_operation\n",
+    ),
+    "platform": (
+        _PLATFORM_TEST,
+        "from gr2.api import PluginContext\n",
+        "\nfrom @package@.platform import @class@Platform\n",
+    ),
+}
+
 # kind: (hookspec, what it is, module, suffix of the object's name)
 KINDS = {
     "platform": ("gr2_platform_adapters", "A code host", "platform", "Platform"),
@@ -422,10 +436,11 @@ def files_of(kind: str, name: str) -> dict[str, str]:
     hook, what, module, suffix = KINDS[kind]
     package = f"gr2_{name.replace('-', '_')}"
     words = "".join(part[:1].upper() + part[1:] for part in name.split("-") if part) or "Plugin"
-    test, imports = _tests(kind)
+    test, api, own = _TESTS.get(kind, ("", "", ""))
     known = {
         "test": test,
-        "imports": imports,
+        "api": api,
+        "own": own,
         "calls": _calls(),
         "hook": hook,
         "what": what,
@@ -452,17 +467,6 @@ def files_of(kind: str, name: str) -> dict[str, str]:
             "gr2_api = 1\n", 'gr2_api = 1\ngr2_settings = "@package@.settings:Settings"\n'
         )
     return {path: _filled(text, known) for path, text in texts.items()}
-
-
-def _tests(kind: str) -> tuple[str, str]:
-    if kind == "constraint":
-        return (
-            _CONSTRAINT_TEST,
-            "\nfrom @package@.plugin import gr2_check_operation\nfrom gr2.api import OperationContext, Spec\n",
-        )
-    if kind == "platform":
-        return _PLATFORM_TEST, "\nfrom @package@.platform import @class@Platform\nfrom gr2.api import PluginContext\n"
-    return "", ""
 
 
 def _filled(text: str, known: dict[str, str]) -> str:

@@ -12,16 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gr2.testing.contracts_plugin import PluginContract
     from gr2.testing.control import ControlledClock, SeededIds
+    from gr2.testing.distributions import write_distribution
     from gr2.testing.world import Ran, World
 
-__all__ = ["ControlledClock", "Ran", "SeededIds", "World"]
+__all__ = ["ControlledClock", "PluginContract", "Ran", "SeededIds", "World", "write_distribution"]
 
 _HOME = {
     "ControlledClock": "gr2.testing.control",
+    "PluginContract": "gr2.testing.contracts_plugin",
     "Ran": "gr2.testing.world",
     "SeededIds": "gr2.testing.control",
     "World": "gr2.testing.world",
+    "write_distribution": "gr2.testing.distributions",
 }
 
 
