@@ -46,7 +46,8 @@ class PlatformAdapter(Protocol):
         """Who the platform takes the caller for."""
 
     def capabilities(self, url: str) -> Capabilities:
-        """What can be done for the repository at `url`."""
+        """What can be done for the repository at `url`. May cost a request for each repository: to learn only
+        whether there is a batch form, call it and catch Unsupported."""
 
     def create_pr(self, new: NewPullRequest, *, timeout: float | None = None) -> PullRequest:
         """Open a pull request. Raises AlreadyExists when head and base have an open one."""
