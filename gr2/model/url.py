@@ -139,10 +139,11 @@ def has_credentials(url: str) -> bool:
         early = url.split("://", 1)[1]
         if re.match(r"[^/@]*[?#][^/]*@", early) or re.match(r"[^/?#@:]*:(?!\d{0,5}[/?#])[^@/?#]*[/?#].*@", early):
             return True
-    return any(_is_secret_key(key) for key in _QUERY_KEY.findall(url))
+    return any(is_secret_key(key) for key in _QUERY_KEY.findall(url))
 
 
-def _is_secret_key(key: str) -> bool:
+def is_secret_key(key: str) -> bool:
+    """Whether what is called `key`, in a query or in settings, is probably a secret."""
     from urllib.parse import unquote
 
     return _SECRET_KEY.search(unquote(key)) is not None
@@ -173,7 +174,7 @@ def _without_query_secrets(text: str) -> str:
     pieces: list[str] = []
     done = 0
     for match in _QUERY_KEY.finditer(text):
-        if match.start() < done or not _is_secret_key(match.group(1)):
+        if match.start() < done or not is_secret_key(match.group(1)):
             continue
         value = _QUERY_VALUE.match(text, match.end())
         assert value is not None

@@ -6,22 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gr2.edges.git.door import Place
-from gr2.edges.process import Command
-from gr2.errors import Gr2Error, Invalid
+from gr2.errors import Invalid
 from gr2.model.names import fault_of_path, is_name, is_ref
 from gr2.model.outcome import Issue
 from gr2.model.spec import Repo
 from gr2.model.url import fault_of_url, has_credentials, scheme_of
+from gr2.ops.git_questions import HEAD_REF, ORIGIN_HEAD, ORIGIN_URL, ask_each, branch_of
 from gr2.session import Session
-
-_JOBS = 8
-
-_QUESTIONS: tuple[tuple[str, ...], ...] = (
-    ("config", "--local", "--get", "remote.origin.url"),
-    ("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"),
-    ("symbolic-ref", "--quiet", "HEAD"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +42,8 @@ def adopt_clones(session: Session, folder: str, *, taken: Sequence[str] = ()) ->
         elif reason:
             issues.append(_passed_over(path, reason))
     repos: list[Repo] = []
-    for path, answers in zip(found, _ask(session, found), strict=True):
+    answered = ask_each(session, found, (ORIGIN_URL, ORIGIN_HEAD, HEAD_REF))
+    for path, answers in zip(found, answered, strict=True):
         made = _repo(session.root, path, answers)
         if isinstance(made, Repo):
             repos.append(made)
@@ -112,34 +104,6 @@ def _why_no_clone(directory: str) -> str | None:
     return "it is no git clone"
 
 
-def _ask(session: Session, paths: Sequence[str]) -> list[list[str | None]]:
-    """For each clone the answers to `_QUESTIONS`; None where git has none, or cannot read the clone."""
-    answers: list[list[str | None]] = [[None] * len(_QUESTIONS) for _ in paths]
-    commands: list[Command] = []
-    asked: list[tuple[int, int]] = []
-    for number, path in enumerate(paths):
-        place = Place.checkout(session.layout.at(path))
-        for question, args in enumerate(_QUESTIONS):
-            try:
-                commands.append(session.git.command(args, at=place))
-            except Gr2Error:
-                continue
-            asked.append((number, question))
-    for index, completed in session.git.run_many(commands, jobs=_JOBS):
-        number, question = asked[index]
-        if completed.exit_code == 0:
-            answers[number][question] = completed.stdout.decode(errors="surrogateescape").removesuffix("\n")
-        elif completed.exit_code != 1:
-            _refuse_without_git(session, completed.exit_code)
-    return answers
-
-
-def _refuse_without_git(session: Session, exit_code: int) -> None:
-    """Raise Blocked `git_missing` when a git ended because there is none."""
-    if exit_code == 127:
-        session.git.version()
-
-
 def _repo(root: str, path: str, answers: Sequence[str | None]) -> Repo | Issue:
     url, remote_head, head = answers
     if not url:
@@ -164,10 +128,8 @@ def _repo(root: str, path: str, answers: Sequence[str | None]) -> Repo | Issue:
 
 
 def _branch(ref: str | None, prefix: str) -> str | None:
-    if ref is None or not ref.startswith(prefix):
-        return None
-    name = ref[len(prefix) :]
-    return name if is_ref(name) else None
+    name = branch_of(ref, prefix)
+    return name if name is not None and is_ref(name) else None
 
 
 def _passed_over(path: str, reason: str) -> Issue:
