@@ -38,6 +38,9 @@ _CONFIG = (
     ("advice.detachedHead", "false"),
     ("color.ui", "false"),
 )
+# Verbs that take the option that names the program of the other side, and verbs that may run diff programs.
+_PROGRAM_OPTIONS = {"fetch": ("--upload-pack",), "ls-remote": ("--upload-pack",), "push": ("--receive-pack",)}
+_SHOWS_DIFF = frozenset({"diff", "log", "show"})
 
 
 class GitError(Failed):
@@ -121,7 +124,7 @@ class Git:
     ) -> Command:
         """The command line for `git ARGS` in `at`, for `run_many`. `network`: it talks to a remote, so silence ends it.
 
-        Raises Blocked `unsafe_git_config` when `network` and the repository redirects its remotes.
+        Raises Blocked `unsafe_git_config` when it may talk to a remote and the repository redirects its remotes.
         """
         variables = dict(self._base)
         overrides: list[tuple[str, str]] = [*_CONFIG]
@@ -132,14 +135,7 @@ class Git:
             if guarded:
                 guard = self.guard(at)
                 overrides += guard.overrides
-                if network and guard.refused:
-                    raise Blocked(
-                        "unsafe_git_config",
-                        f"the repository's own configuration redirects its remotes ({', '.join(guard.refused)})",
-                        scope="repo",
-                        hint=f"git -C {at.work_tree or at.git_dir} config --unset-all {guard.refused[0]}",
-                        details={"keys": list(guard.refused)},
-                    )
+                args = _with_programs(args, guard, at, network=network)
         overrides += config
         variables["GIT_CONFIG_COUNT"] = str(len(overrides))
         for number, (key, value) in enumerate(overrides):
@@ -147,7 +143,7 @@ class Git:
             variables[f"GIT_CONFIG_VALUE_{number}"] = value
         variables.update(env or {})
         return Command(
-            argv=("git", *args),
+            argv=("git", *_own_diff(args)),
             cwd=at.work_tree or at.git_dir if at is not None else None,
             env=variables,
             input=input,
@@ -222,7 +218,9 @@ class Git:
         found = self.version()
         if found < MINIMUM_VERSION:
             shown = ".".join(map(str, found))
-            raise Blocked("git_too_old", f"git {shown} is too old", hint="install git 2.38 or newer", details={"found": shown})
+            raise Blocked(
+                "git_too_old", f"git {shown} is too old", hint="install git 2.38 or newer", details={"found": shown}
+            )
 
     def error(self, completed: Completed, *, network: bool = False, subject: str = "") -> Gr2Error:
         """The error for a git that ended badly."""
@@ -231,7 +229,9 @@ class Git:
             return Blocked("git_missing", "git was not found on PATH", hint="install git 2.38 or newer")
         if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
             hint = "free some space and run the same command again"
-            return GitError("disk_full", "no space left for git to write", completed=completed, hint=hint, subject=subject)
+            return GitError(
+                "disk_full", "no space left for git to write", completed=completed, hint=hint, subject=subject
+            )
         if "Read-only file system" in stderr:
             return GitError("read_only", "git cannot write there", completed=completed, subject=subject)
         if completed.stalled:
@@ -244,6 +244,30 @@ class Git:
         if completed.timed_out:
             reason = f"git {completed.argv[1]} took too long"
         return GitError("git_failed", reason, completed=completed, subject=subject)
+
+
+def _with_programs(args: Sequence[str], guard: Guard, at: Place, *, network: bool) -> Sequence[str]:
+    """`args` with the programs of the other side named outright, where the repository names some of its own."""
+    keys = guard.refused
+    if guard.programs and (guard.partial if not network else args[0] not in _PROGRAM_OPTIONS):
+        keys = (*keys, *(f"remote.*.{option.strip('-').replace('-', '')}" for option, _ in guard.programs))
+    if keys and (network or guard.partial):
+        raise Blocked(
+            "unsafe_git_config",
+            f"the repository's own configuration redirects its remotes ({', '.join(keys)})",
+            scope="repo",
+            hint=f"git -C {at.work_tree or at.git_dir} config --unset-all {keys[0]}",
+            details={"keys": list(keys)},
+        )
+    options = [f"{name}={value}" for name, value in guard.programs if name in _PROGRAM_OPTIONS.get(args[0], ())]
+    return (args[0], *options, *args[1:])
+
+
+def _own_diff(args: Sequence[str]) -> Sequence[str]:
+    """`args` with a difference shown by git itself: what gr2 reads is no place for anyone's diff program."""
+    verb = 2 if tuple(args[:2]) == ("stash", "show") else 1
+    shows = verb == 2 or args[0] in _SHOWS_DIFF
+    return (*args[:verb], "--no-ext-diff", "--no-textconv", *args[verb:]) if shows else args
 
 
 def _reason(stderr: str) -> str:

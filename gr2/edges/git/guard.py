@@ -43,25 +43,37 @@ _USE_DEFAULT = {
     "gpg.ssh.program": "ssh-keygen",
 }
 _EMPTY = re.compile(
-    r"core\.(?:fsmonitor|hookspath|askpass|editor|pager|alternaterefscommand|attributesfile)"
+    r"core\.(?:askpass|editor|pager|alternaterefscommand|attributesfile)"
     r"|filter\..*\.(?:clean|smudge|process|required)"
     r"|diff\.external|diff\..*\.(?:command|textconv|cachetextconv)"
-    r"|credential\..*|sequence\.editor|trailer\..*\.(?:command|cmd)|init\.templatedir"
-    r"|commit\.gpgsign|tag\.gpgsign|http\..*proxy.*|http\.(?:.*\.)?cookiefile"
+    r"|credential\..*|sequence\.editor|trailer\..*\.(?:command|cmd)|gpg\.ssh\.defaultkeycommand"
+    r"|commit\.gpgsign|tag\.gpgsign|push\.gpgsign|http\..*proxy.*|http\.(?:.*\.)?cookiefile"
 )
 # A value on the command line cannot take these away, or an empty one would break git: refused where they would matter.
 _REFUSED = re.compile(
     r"url\..*\.(?:insteadof|pushinsteadof)|remote\..*\.(?:vcs|proxy|pushurl)|core\.gitproxy"
-    r"|http\..*|protocol\..*|ssh\..*|uploadpack\..*|receive\..*|transfer\..*"
+    r"|http\..*|protocol\..*|ssh\..*|uploadpack\..*|receive\..*|transfer\..*|fetch\.bundle.*"
 )
+# Of these git takes the first value it reads, the file's: only an option of the verb wins over them.
+_PROGRAM = re.compile(r"remote\..*\.(uploadpack|receivepack)")
+_OPTION = {"uploadpack": ("--upload-pack", "git-upload-pack"), "receivepack": ("--receive-pack", "git-receive-pack")}
+_HELPER = re.compile(r"credential\.(?:.*\.)?helper")
+_PARTIAL = re.compile(r"extensions\.partialclone|remote\..*\.(?:promisor|partialclonefilter)")
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Configuration to put over a repository's own. `refused` are keys that make talking to a remote from it unsafe."""
+    """What must be put over a repository's own configuration.
+
+    overrides: keys and values. refused: keys that make talking to a remote from it unsafe. programs: options (such as
+    `--upload-pack`) and values for the verbs that talk to a remote. partial: any verb may talk to a remote, because
+    objects are missing here.
+    """
 
     overrides: tuple[tuple[str, str], ...] = ()
     refused: tuple[str, ...] = ()
+    programs: tuple[tuple[str, str], ...] = ()
+    partial: bool = False
 
 
 _NOTHING = Guard()
@@ -74,8 +86,9 @@ def is_plain(config: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     allowed: frozenset[str] = frozenset()
-    for raw in text.splitlines():
-        line = raw.strip()
+    # Only what git takes for a line's end: to it a form feed is a part of the line.
+    for raw in text.split("\n"):
+        line = raw.strip(" \t\r")
         if not line or line[0] in "#;":
             continue
         header = _HEADER.fullmatch(line)
@@ -92,7 +105,8 @@ def guard_for(git_dir: str, ask: Callable[[], bytes]) -> Guard:
     """The guard for the repository at `git_dir`. `ask` runs `git config --list --show-scope --includes -z` there."""
     try:
         with open(os.path.join(git_dir, "config"), "rb") as file:
-            if is_plain(file.read(1 << 20)):
+            # With a `commondir` git reads another directory's configuration (gitrepository-layout(5)).
+            if is_plain(file.read(1 << 20)) and not os.path.lexists(os.path.join(git_dir, "commondir")):
                 return _NOTHING
     except OSError:
         # A worktree or submodule keeps its configuration elsewhere, or there is none: git knows.
@@ -112,24 +126,31 @@ def from_listing(listing: bytes) -> Guard:
         elif scope in {"system", "global"}:
             outer.setdefault(key, []).append(value)
     overrides: list[tuple[str, str]] = []
+    programs: dict[str, str] = {}
     for key in dict.fromkeys(local):
-        overrides += _override(key, outer.get(key, []))
+        program = _PROGRAM.fullmatch(key)
+        if program is not None:
+            option, usual = _OPTION[program.group(1)]
+            programs[option] = next(iter(outer.get(key, [])), usual)
+        else:
+            overrides += _override(key, outer.get(key, []))
+    if any(_HELPER.fullmatch(key) for key in local):
+        # An empty helper clears all those named before it (gitcredentials(7)), the user's too.
+        theirs = [(key, value) for key, values in outer.items() if _HELPER.fullmatch(key) for value in values]
+        overrides += [("credential.helper", ""), *theirs]
     refused = tuple(dict.fromkeys(key for key in local if _REFUSED.fullmatch(key) and not _EMPTY.fullmatch(key)))
-    return Guard(tuple(overrides), refused)
+    partial = any(_PARTIAL.fullmatch(key) for key in local)
+    return Guard(tuple(overrides), refused, tuple(programs.items()), partial)
 
 
 def _override(key: str, outer: Iterable[str]) -> list[tuple[str, str]]:
     theirs = [(key, value) for value in outer]
+    if _HELPER.fullmatch(key):
+        return []
     if re.fullmatch(r"merge\..*\.driver", key):
         return theirs or [(key, "git merge-file --marker-size=%L %A %O %B")]
-    if re.fullmatch(r"remote\..*\.uploadpack", key):
-        return theirs or [(key, "git-upload-pack")]
-    if re.fullmatch(r"remote\..*\.receivepack", key):
-        return theirs or [(key, "git-receive-pack")]
     if key in _USE_DEFAULT:
         return theirs or [(key, _USE_DEFAULT[key])]
-    if key.startswith("credential.") and key.endswith(".helper") or key == "credential.helper":
-        return [(key, ""), *theirs]  # an empty helper clears those named before it (gitcredentials(7))
     if _EMPTY.fullmatch(key):
         return theirs or [(key, "")]
     return []
