@@ -218,10 +218,10 @@ def _write(session: Session, wanted: Spec, text: str, operation_id: str) -> bool
     try:
         if _is_there(session, wanted):
             return False
-        for dead in dead_operations(layout, wait=session.wait_seconds):
+        for dead in dead_operations(layout, under="workspace", wait=session.wait_seconds):
             if dead.entries:
                 break
-        live = LiveOperation(layout, operation_id, holder_of(session, operation_id))
+        live = LiveOperation(layout, operation_id, under="workspace", holder=holder_of(session, operation_id))
         try:
             if not os.path.lexists(os.path.join(layout.grip, ".gitignore")):
                 write_whole(os.path.join(layout.grip, ".gitignore"), _IGNORE.encode(), temporary=live.path)
