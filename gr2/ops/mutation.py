@@ -118,9 +118,12 @@ def mutation(
             _check_markers(session, command, unit, lane)
         if lock is not None:
             _recover(session, outbox, lock)
+        _settle_leases(session, outbox)
         if lock == "workspace":
             _refresh_spec(session)
-        live = LiveOperation(session.layout, operation_id, under=lock or "free", holder=holder_of(session, operation_id))
+        live = LiveOperation(
+            session.layout, operation_id, under=lock or "free", holder=holder_of(session, operation_id)
+        )
         stack.callback(live.close)
         try:
             yield Mutation(session, command, live, outbox)
@@ -220,6 +223,18 @@ def _recover(session: Session, outbox: Outbox, lock: str) -> None:
             tell(session, outbox, dead)
     except LockTimeout as error:
         raise locked_error(error, session.wait_seconds) from error
+
+
+def _settle_leases(session: Session, outbox: Outbox) -> None:
+    """The same for changes of leases, which have locks of their own."""
+    try:
+        unsettled = os.listdir(os.path.join(session.layout.leases, ".unsettled"))
+    except FileNotFoundError:
+        return
+    if unsettled:
+        from gr2.store.leases import settle_leases
+
+        settle_leases(session.layout, outbox)
 
 
 def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gr2.edges.files import failed_write, make_private_directory, remove_tree
-from gr2.edges.locks import FileLock, LockTimeout
+from gr2.edges.locks import FileLock, LockTimeout, is_held
 from gr2.store.layout import Layout
 
 _JOURNAL = "journal.jsonl"
@@ -96,6 +96,16 @@ def dead_operations(layout: Layout, *, under: str, wait: float) -> Iterator[Dead
             lock.release()
 
 
+def is_running(layout: Layout, operation_id: str) -> bool:
+    """Whether some process is still at the operation."""
+    try:
+        names = os.listdir(layout.temporary)
+    except FileNotFoundError:
+        return False
+    mine = (name for name in names if name.partition(".")[0] == operation_id)
+    return any(is_held(os.path.join(layout.temporary, name, _LOCK)) for name in mine)
+
+
 def _take(layout: Layout, lock: FileLock, *, must: bool) -> bool:
     """Take a dead operation's lock; False when it lives, or somebody else has just cleared it up."""
     with FileLock(layout.lock("temporary"), wait=30.0):
@@ -133,4 +143,4 @@ def _entries(path: str) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-__all__ = ["DeadOperation", "LiveOperation", "LockTimeout", "dead_operations"]
+__all__ = ["DeadOperation", "LiveOperation", "LockTimeout", "dead_operations", "is_running"]
