@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
@@ -68,8 +67,7 @@ class Screen:
     def for_process(cls, environ: Mapping[str, str], *, no_color: bool) -> Screen:
         """The screen of this process: colour only on a terminal, without `CI` and `NO_COLOR`."""
         wanted = not no_color and not environ.get("NO_COLOR") and not environ.get("CI") and environ.get("TERM") != "dumb"
-        columns = shutil.get_terminal_size((100, 24)).columns
-        return cls(sys.stdout, sys.stderr, colour=wanted and is_terminal(sys.stdout), width=columns)
+        return cls(sys.stdout, sys.stderr, colour=wanted and is_terminal(sys.stdout), width=_columns(environ))
 
     def paint(self, text: str, style: str) -> str:
         """`text` made visible, in `style` where there is colour."""
@@ -150,6 +148,15 @@ def cells_of(text: str) -> int:
     from unicodedata import combining, east_asian_width
 
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _columns(environ: Mapping[str, str]) -> int:
+    if environ.get("COLUMNS", "").isdigit():
+        return int(environ["COLUMNS"])
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return 100
 
 
 def is_terminal(stream: TextIO) -> bool:

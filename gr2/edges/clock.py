@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,7 +42,7 @@ class Ids:
 
     def hex(self, digits: int) -> str:
         """`digits` random hexadecimal digits."""
-        return secrets.token_hex((digits + 1) // 2)[:digits]
+        return os.urandom((digits + 1) // 2).hex()[:digits]
 
     def operation(self) -> str:
         """A new operation id: `op_` and 12 digits."""

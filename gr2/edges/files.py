@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 
@@ -109,6 +108,7 @@ def read_regular(path: str, *, limit: int) -> bytes | None:
 
 def remove_tree(path: str) -> None:
     """Remove `path` and everything below it, read-only directories included; nothing there is fine."""
+    import shutil
 
     def unlock(function: object, name: str, _: object) -> None:
         parent = os.path.dirname(name)

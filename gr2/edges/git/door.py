@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -225,7 +224,9 @@ class Git:
     def error(self, completed: Completed, *, network: bool = False, subject: str = "") -> Gr2Error:
         """The error for a git that ended badly."""
         stderr = redact(completed.stderr.decode(errors="replace"))
-        if completed.exit_code == NOT_FOUND and shutil.which("git", path=self._base.get("PATH")) is None:
+        from shutil import which
+
+        if completed.exit_code == NOT_FOUND and which("git", path=self._base.get("PATH")) is None:
             return Blocked("git_missing", "git was not found on PATH", hint="install git 2.38 or newer")
         if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
             hint = "free some space and run the same command again"
