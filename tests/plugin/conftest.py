@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -70,11 +71,14 @@ class Place:
 
 
 @pytest.fixture
-def place(world: World, tmp_path: os.PathLike[str]) -> Place:
-    """A place to install plugins in."""
+def place(world: World, tmp_path: os.PathLike[str]) -> Iterator[Place]:
+    """A place to install plugins in. What a test imported from it into its own process is forgotten afterwards."""
     folder = os.path.join(tmp_path, "installed")
     os.makedirs(folder)
-    return Place(world, folder)
+    yield Place(world, folder)
+    for name, module in tuple(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(folder):
+            del sys.modules[name]
 
 
 STRATEGY = """
