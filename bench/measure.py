@@ -60,11 +60,16 @@ def gr2(*args: str, cwd: str, expect: Sequence[int] = (0,)) -> None:
 @contextmanager
 def place() -> Iterator[str]:
     """A temporary directory with a home of its own, and no user configuration of git or gr2."""
-    with tempfile.TemporaryDirectory(prefix="gr2-bench-") as folder:
-        folder = os.path.realpath(folder)
+    with tempfile.TemporaryDirectory(prefix="gr2-bench-") as made:
+        folder = os.path.realpath(made)
         home = os.path.join(folder, "home")
         os.mkdir(home)
-        changed = {"HOME": home, "XDG_CONFIG_HOME": f"{home}/.config", "XDG_CACHE_HOME": f"{home}/.cache", "NO_COLOR": "1"}
+        changed = {
+            "HOME": home,
+            "XDG_CONFIG_HOME": f"{home}/.config",
+            "XDG_CACHE_HOME": f"{home}/.cache",
+            "NO_COLOR": "1",
+        }
         before = {key: os.environ.get(key) for key in (*changed, "PYTHONDONTWRITEBYTECODE")}
         os.environ.update(changed)
         # As installed: with compiled bytecode, which the first, uncounted round writes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 from typing import Any
 
 from bench.measure import GR2, compare, gr2, make_remotes, place, sh, write_spec
@@ -28,8 +29,9 @@ def run() -> list[dict[str, Any]]:
                 )
                 for jobs in (2, 4, 8)
             ]
-            ours = lambda: gr2("repo", "status", cwd=root)  # noqa: B023, E731
-            rows.append(compare(f"repo status, {count} clean repos", ours, plain, limit=limit, runs=5 if count > 100 else 9))
+            rows.append(
+                compare(f"repo status, {count} clean repos", ours, plain, limit=limit, runs=5 if count > 100 else 9)
+            )
             if count == 1000:
                 rows.append(_peak(root))
     return rows

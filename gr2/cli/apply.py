@@ -8,7 +8,9 @@ from gr2.cli.command import Gr2Command, session_of
 from gr2.model.outcome import Result
 
 _REPOS = click.option("--repo", "repos", multiple=True, metavar="REPO", help="Only this repo (repeatable).")
-_GROUPS = click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this group's repos (repeatable).")
+_GROUPS = click.option(
+    "--group", "groups", multiple=True, metavar="GROUP", help="Only this group's repos (repeatable)."
+)
 
 
 @click.command("plan", cls=Gr2Command)
@@ -27,7 +29,9 @@ def plan(ctx: click.Context, repos: tuple[str, ...], groups: tuple[str, ...]) ->
 @_REPOS
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), default=8, show_default=True, help="Repos at once.")
 @click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
-@click.option("--accept-url", "accept_urls", multiple=True, metavar="REPO", help="Move REPO to its new URL in the spec.")
+@click.option(
+    "--accept-url", "accept_urls", multiple=True, metavar="REPO", help="Move REPO to its new URL in the spec."
+)
 @click.pass_context
 def apply(
     ctx: click.Context,

@@ -122,7 +122,9 @@ class Gr2Command(_WithGlobals):
         super().__init__(*args, **kwargs)
         self.mutates = mutates
 
-    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
         if parent is not None and info_name is not None:
             _reached(parent, info_name, self.mutates)
         return super().make_context(info_name, args, parent, **extra)
@@ -139,7 +141,9 @@ class Gr2Group(_WithGlobals, click.Group):
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
 
-    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
         if parent is not None and info_name is not None:
             _reached(parent, info_name, False)
         return super().make_context(info_name, args, parent, **extra)

@@ -28,7 +28,7 @@ def document(result: Result, *, schema: str, mutates: bool) -> str:
 
 def plain(value: Any) -> Any:
     """`value` as JSON has it: dataclasses as objects, tuples as arrays, times as RFC 3339."""
-    if value is None or isinstance(value, (str, int, float)) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return value.value

@@ -21,7 +21,7 @@ MORE: dict[str, tuple[str, str]] = {
 }
 
 
-class Repos(click.ParamType):
+class Repos(click.ParamType):  # type: ignore[type-arg]
     """Names separated by commas."""
 
     name = "a,b"

@@ -66,7 +66,9 @@ class Screen:
     @classmethod
     def for_process(cls, environ: Mapping[str, str], *, no_color: bool) -> Screen:
         """The screen of this process: colour only on a terminal, without `CI` and `NO_COLOR`."""
-        wanted = not no_color and not environ.get("NO_COLOR") and not environ.get("CI") and environ.get("TERM") != "dumb"
+        wanted = (
+            not no_color and not environ.get("NO_COLOR") and not environ.get("CI") and environ.get("TERM") != "dumb"
+        )
         return cls(sys.stdout, sys.stderr, colour=wanted and is_terminal(sys.stdout), width=_columns(environ))
 
     def paint(self, text: str, style: str) -> str:
@@ -105,8 +107,10 @@ class Screen:
         """One line that was painted already."""
         self._out.write(text + "\n")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, str]]], *, indent: int = 0) -> None:
-        """A table. A cell is a text or a (text, style) pair; the last column is cut at the screen's edge on a terminal."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, str]]], *, indent: int = 0
+    ) -> None:
+        """A table. A cell is a text or a (text, style) pair."""
         cells = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
         shown = [[(visible(text), style) for text, style in row] for row in cells]
         widths = [

@@ -17,7 +17,9 @@ def failed_write(error: OSError, path: str) -> Gr2Error:
     """The error a person should see when `path` could not be written."""
     name = error.filename if isinstance(error.filename, str) else path
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Failed("disk_full", f"no space left to write {name}", hint="free some space and run the same command again")
+        return Failed(
+            "disk_full", f"no space left to write {name}", hint="free some space and run the same command again"
+        )
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return Blocked("read_only", f"cannot write {name}: {os.strerror(error.errno).lower()}")
     reason = os.strerror(error.errno).lower() if error.errno else str(error)

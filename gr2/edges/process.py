@@ -133,7 +133,9 @@ class Cancellation:
 class Runner:
     """Starts programs. `cancellation` ends them; `trace` is called with each argv before it runs."""
 
-    def __init__(self, cancellation: Cancellation | None = None, trace: Callable[[Sequence[str]], None] | None = None) -> None:
+    def __init__(
+        self, cancellation: Cancellation | None = None, trace: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
         self.cancellation = cancellation or Cancellation()
         self._trace = trace
 
@@ -250,7 +252,7 @@ class _Child:
             # Every descriptor of gr2 is close-on-exec; leaving the rest to the kernel keeps the cheap vfork path.
             close_fds=bool(command.inherit),
             pass_fds=tuple(command.inherit),
-            preexec_fn=_die_with_parent() if command.tie else None,
+            preexec_fn=_die_with_parent() if command.tie else None,  # noqa: PLW1509 - one prctl, nothing that locks
         )
 
     def _finish_unstarted(self, code: int, error: OSError) -> None:

@@ -26,7 +26,8 @@ class LaneState(StrEnum):
 class Lane:
     """What `lane.toml` records.
 
-    base_map: the branch each repo's lane branch started from; start_map: the commit it started at. base_named: `--base` was given, so PRs go there.
+    base_map: the branch each repo's lane branch started from; start_map: the commit it started at. base_named:
+    `--base` was given, so PRs go there.
     continues, continued_by: "unit/lane" of the lane this one took over, and of those that took this one over.
     port_base: first of 20 TCP ports. operation_id: the create that made it.
     """

@@ -49,7 +49,9 @@ class AcceptUrl:
         config = os.path.join(mirror.git_dir, "config")
         with open(config, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
-        text = re.sub(r"(?m)^(\s*mirrorOf = ).*$", lambda match: match.group(1) + quoted(canonical_url(session, self.repo)), text)
+        text = re.sub(
+            r"(?m)^(\s*mirrorOf = ).*$", lambda match: match.group(1) + quoted(canonical_url(session, self.repo)), text
+        )
         text = re.sub(r"(?m)^(\s*url = ).*$", lambda match: match.group(1) + quoted(url), text, count=1)
         write_whole(config, text.encode(errors="surrogateescape"))
         return {"checkouts": list(self.paths)}

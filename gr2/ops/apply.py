@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from gr2.edges.files import first_link
 from gr2.edges.git.refs import head_commit
 from gr2.errors import Gr2Error
-from gr2.model.event.workspace import WorkspaceMaterialized
+from gr2.model.event.workspace import MaterializedRepo, WorkspaceMaterialized
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import (
     Issue,
@@ -20,6 +21,7 @@ from gr2.model.outcome import (
     run_status,
 )
 from gr2.model.spec import Repo, Unit
+from gr2.model.url import canonical
 from gr2.ops.adopt_url import AcceptUrl, recorded_origin
 from gr2.ops.context import find_repo, select_repos
 from gr2.ops.materialize import (
@@ -35,8 +37,6 @@ from gr2.ops.steps import Outcome, Step, run_steps
 from gr2.session import Session
 from gr2.store.lanes import read_lanes
 from gr2.store.mirrors import Mirror, MirrorKind, inspect_mirror
-from gr2.edges.files import first_link
-from gr2.model.url import canonical
 
 DEFAULT_JOBS = 8
 
@@ -109,7 +109,9 @@ def _tell(run: Mutation, outcome: Outcome) -> None:
     names = list(dict.fromkeys(operation.repo for operation in made))
     seeded = {operation.repo for operation in outcome.completed if operation.kind == "cache.seed"}
     if names:
-        event = WorkspaceMaterialized(repos=tuple({"repo": name, "first_materialize": name in seeded} for name in names))
+        event = WorkspaceMaterialized(
+            repos=tuple(MaterializedRepo(repo=name, first_materialize=name in seeded) for name in names)
+        )
         run.emit_once(event)
 
 
@@ -201,7 +203,9 @@ class _RepoPlanner:
         elif not self._accept_url(places):
             return
         elif not self.mirror.branches():
-            self._issue("remote_empty", f"{self.repo.name} has no branch yet", blocking=False, hint="push one, then gr2 apply")
+            self._issue(
+                "remote_empty", f"{self.repo.name} has no branch yet", blocking=False, hint="push one, then gr2 apply"
+            )
             places = []
         elif not self._default_branch_known():
             self.found.blocked += [step.operation for step in places if self._missing(step)]
@@ -218,7 +222,9 @@ class _RepoPlanner:
         path = f".grip/cache/repos/{self.repo.name}.git"
         reason = f"{link} is a symbolic link" if link else self.mirror.reason
         self.found.blocked.append((seed or SeedMirror(repo=self.repo)).operation)
-        self._issue("cache_path_conflict", f"{path} is not a usable mirror: {reason}", hint=f"move {path} away, then gr2 apply")
+        self._issue(
+            "cache_path_conflict", f"{path} is not a usable mirror: {reason}", hint=f"move {path} away, then gr2 apply"
+        )
         return False
 
     def _accept_url(self, places: list[MakeCheckout]) -> bool:
@@ -302,7 +308,9 @@ class _RepoPlanner:
             self.found.blocked.append(step.operation)
             self.found.issues.append(issue)
 
-    def _issue(self, code: str, message: str, *, hint: str, blocking: bool = True, details: dict[str, object] | None = None) -> None:
+    def _issue(
+        self, code: str, message: str, *, hint: str, blocking: bool = True, details: dict[str, object] | None = None
+    ) -> None:
         self.found.issues.append(
             Issue(
                 code=code,
@@ -319,7 +327,9 @@ class _RepoPlanner:
 def is_checkout(path: str) -> bool:
     """Whether the directory `path` is a git working tree whose HEAD can be read (worktrees included)."""
     git = os.path.join(path, ".git")
-    return os.path.isfile(git) or (os.path.isfile(os.path.join(git, "HEAD")) and os.path.isdir(os.path.join(git, "objects")))
+    return os.path.isfile(git) or (
+        os.path.isfile(os.path.join(git, "HEAD")) and os.path.isdir(os.path.join(git, "objects"))
+    )
 
 
 def _not_in_spec(session: Session) -> list[Issue]:

@@ -28,9 +28,7 @@ def shared_checkouts(repos: Iterable[Repo]) -> list[Checkout]:
 
 def unit_checkouts(unit: Unit) -> list[Checkout]:
     """The unit's own checkouts."""
-    return [
-        Checkout(repo=name, scope="unit", unit=unit.name, path=f"{unit.path}/repos/{name}") for name in unit.repos
-    ]
+    return [Checkout(repo=name, scope="unit", unit=unit.name, path=f"{unit.path}/repos/{name}") for name in unit.repos]
 
 
 def lane_checkouts(unit: Unit, lane: Lane) -> list[Checkout]:

@@ -29,7 +29,15 @@ def gr2_variables(
 
 def callers_environment(session: Session, variables: Mapping[str, str]) -> dict[str, str]:
     """The caller's whole environment with `variables` in place of any `GR2_*` of the same names."""
-    replaced = {"GR2_WORKSPACE", "GR2_UNIT", "GR2_LANE", "GR2_REPO", "GR2_ACTOR", "GR2_OPERATION_ID", "GR2_LANE_PORT_BASE"}
+    replaced = {
+        "GR2_WORKSPACE",
+        "GR2_UNIT",
+        "GR2_LANE",
+        "GR2_REPO",
+        "GR2_ACTOR",
+        "GR2_OPERATION_ID",
+        "GR2_LANE_PORT_BASE",
+    }
     kept = {key: value for key, value in session.asked.environ.items() if key not in replaced}
     return {**kept, **variables}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -267,7 +267,9 @@ class _Execution:
     def _tell(self, names: tuple[str, ...], duration_ms: int) -> None:
         checkouts = self.target.checkouts
         failed = tuple(
-            checkout.repo for index, checkout in enumerate(checkouts) if index not in self.done or self.done[index].exit_code
+            checkout.repo
+            for index, checkout in enumerate(checkouts)
+            if index not in self.done or self.done[index].exit_code
         )
         event_type = ExecFailed if failed else ExecCompleted
         event = event_type(lane_name=self.target.lane_name, repos=names, repos_failed=failed, duration_ms=duration_ms)
@@ -299,7 +301,15 @@ class _Execution:
         issues = []
         if self.lost.is_set():
             message = "the lease was lost while the command ran; it was ended"
-            issues.append(Issue(code="lease_lost", scope="lease", subject=self.target.lane_name, message=message, hint="gr2 lane lease show"))
+            issues.append(
+                Issue(
+                    code="lease_lost",
+                    scope="lease",
+                    subject=self.target.lane_name,
+                    message=message,
+                    hint="gr2 lane lease show",
+                )
+            )
         for index, completed in sorted(self.done.items()):
             if completed.exit_code:
                 issues.append(_failure(self.target.checkouts[index], completed, self.request))

@@ -85,12 +85,16 @@ def create_lane(session: Session, request: LaneRequest) -> LaneCreateResult:
             return _found(run, unit, existing, request)
         lane = _build(run, unit, Planner(run, unit, name, request).lane())
         _link_source(run.session, lane)
-        return LaneCreateResult(status=Status.SUCCESS, operation_id=run.operation_id, lane=view_of(run.session, unit, lane))
+        return LaneCreateResult(
+            status=Status.SUCCESS, operation_id=run.operation_id, lane=view_of(run.session, unit, lane)
+        )
 
 
 def _check_request(request: LaneRequest, name: str) -> None:
     if not is_lane_name(name):
-        raise Invalid("invalid_name", "that cannot name a lane", scope="lane", subject=name, hint="use letters, digits, - and /")
+        raise Invalid(
+            "invalid_name", "that cannot name a lane", scope="lane", subject=name, hint="use letters, digits, - and /"
+        )
     if request.kind and not LANE_KIND.fullmatch(request.kind):
         raise Invalid("invalid_name", "that cannot be a lane's type", scope="lane", subject=request.kind)
     for branch in filter(None, (request.branch, request.base)):
@@ -98,7 +102,9 @@ def _check_request(request: LaneRequest, name: str) -> None:
             raise Invalid("invalid_name", "git would not take that as a branch", scope="lane", subject=branch)
     for folder in request.sparse:
         if fault_of_path(folder):
-            raise Invalid("invalid_name", f"not a directory of a repo: {fault_of_path(folder)}", scope="lane", subject=folder)
+            raise Invalid(
+                "invalid_name", f"not a directory of a repo: {fault_of_path(folder)}", scope="lane", subject=folder
+            )
 
 
 def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> LaneCreateResult:
@@ -123,7 +129,9 @@ def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> LaneC
             details={"created_by": lane.created_by, "created_at": lane.created_at},
         )
     _link_source(run.session, lane)
-    return LaneCreateResult(status=Status.SUCCESS, created=False, operation_id=run.operation_id, lane=view_of(run.session, unit, lane))
+    return LaneCreateResult(
+        status=Status.SUCCESS, created=False, operation_id=run.operation_id, lane=view_of(run.session, unit, lane)
+    )
 
 
 class Planner:
@@ -145,7 +153,9 @@ class Planner:
         first, slash, rest = self.request.source.partition("/")
         if not slash or not rest:
             hint = "--from UNIT/LANE"
-            raise Invalid("lane_required", "the lane to continue is named UNIT/LANE", scope="lane", subject=first, hint=hint)
+            raise Invalid(
+                "lane_required", "the lane to continue is named UNIT/LANE", scope="lane", subject=first, hint=hint
+            )
         find_unit(self.session, first)
         return lane_of(self.session, self.request.source)
 
@@ -242,7 +252,11 @@ def _seed_if_missing(run: Mutation, repo: Repo) -> None:
         raise Blocked("cache_path_conflict", message, scope="repo", subject=repo.name, hint=f"move {path} away")
     if not mirror.branches():
         raise Blocked(
-            "remote_empty", f"{repo.name} has no branch yet", scope="repo", subject=repo.name, hint="push one, then gr2 sync run"
+            "remote_empty",
+            f"{repo.name} has no branch yet",
+            scope="repo",
+            subject=repo.name,
+            hint="push one, then gr2 sync run",
         )
 
 
@@ -336,4 +350,3 @@ def _link_source(session: Session, lane: Lane) -> None:
     source = read_lane(session.layout, unit, name) if unit is not None else None
     if unit is not None and source is not None and lane.id not in source.continued_by:
         write_lane(session.layout, unit, replace(source, continued_by=(*source.continued_by, lane.id)))
-

@@ -63,11 +63,13 @@ def _add(run: Mutation, unit: Unit, lane: Lane, names: list[str], fence: Fence) 
         _refuse_taken(session, session.layout.lane_checkout(unit.path, lane.name, name), lane)
     branch = lane.branch_map[lane.repos[0]] if lane.repos else lane.name
     base = lane.base_branch if lane.base_named else None
-    planner = Planner(run, unit, lane.name, LaneRequest(name=lane.name, repos=tuple(names), branch=branch, base=base or ""))
+    planner = Planner(
+        run, unit, lane.name, LaneRequest(name=lane.name, repos=tuple(names), branch=branch, base=base or "")
+    )
     wider = replace(
         lane,
         repos=tuple(repo.name for repo in session.spec.repos if repo.name in {*lane.repos, *names}),
-        branch_map={**lane.branch_map, **{name: branch for name in names}},
+        branch_map={**lane.branch_map, **dict.fromkeys(names, branch)},
         base_map={**lane.base_map, **{repo.name: planner.base_of(repo) for repo in planner.repos()}},
     )
     draft = run.scratch("lane")

@@ -145,7 +145,7 @@ class MakeCheckout:
         if not mirror.branches():
             raise Failed("remote_empty", f"{self.repo.name} has no branch yet", scope="repo", subject=self.repo.name)
         branch = self.branch or default_branch(self.repo, mirror)
-        simple = not (self.start or self.sparse or self.repo.filter or self.repo.revision and self.scope == "shared")
+        simple = not (self.start or self.sparse or self.repo.filter or (self.repo.revision and self.scope == "shared"))
         if simple:
             self._clone(session, mirror, draft, ["--branch", branch])
         else:
@@ -158,7 +158,9 @@ class MakeCheckout:
         # The clone records the real URL as its origin and reads from the mirror: git takes the longest match.
         instead = [(f"url.{mirror.path}.insteadOf", url)]
         session.git.run(["clone", "--shared", "--quiet", *extra, "--", url, draft], config=instead)
-        with open(os.path.join(draft, ".git/objects/info/alternates"), encoding="utf-8", errors="surrogateescape") as file:
+        with open(
+            os.path.join(draft, ".git/objects/info/alternates"), encoding="utf-8", errors="surrogateescape"
+        ) as file:
             if file.read().strip() != os.path.join(mirror.path, "objects"):
                 raise Failed("clone_failed", "the checkout does not borrow from its mirror", scope="repo")
 

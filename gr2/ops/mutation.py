@@ -13,7 +13,7 @@ from gr2.edges.files import read_regular
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Blocked, Gr2Error, Invalid
 from gr2.model.event import Context, Event
-from gr2.model.event.workspace import WorkspaceMaterialized
+from gr2.model.event.workspace import MaterializedRepo, WorkspaceMaterialized
 from gr2.model.spec import SPEC_VERSION
 from gr2.session import Session
 from gr2.store.operations import DeadOperation, LiveOperation, dead_operations
@@ -245,14 +245,17 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
     for entry in dead.entries:
         if "type" not in entry or not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
             continue
-        event = event_class(entry["type"])(**entry["payload"])
-        outbox.emit(event, Context(**entry["context"]), event_id=entry["event_id"])
+        kind = event_class(entry["type"])
+        if kind is not None:
+            outbox.emit(kind(**entry["payload"]), Context(**entry["context"]), event_id=entry["event_id"])
 
 
 def _tell_made(outbox: Outbox, entries: list[dict[str, Any]]) -> None:
     made = list(dict.fromkeys(entry["made"] for entry in entries if os.path.isdir(entry["path"])))
     if made and not outbox.contains(entries[0]["event_id"]):
-        event = WorkspaceMaterialized(repos=tuple({"repo": name, "first_materialize": False} for name in made))
+        event = WorkspaceMaterialized(
+            repos=tuple(MaterializedRepo(repo=name, first_materialize=False) for name in made)
+        )
         outbox.emit(event, Context(**entries[0]["context"]), event_id=entries[0]["event_id"])
 
 

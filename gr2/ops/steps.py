@@ -1,4 +1,4 @@
-"""One loop that runs steps: several repositories at once, each repository's steps in order, an outcome for every step."""
+"""One loop that runs steps: several repositories at once, each one's in order, and an outcome for every step."""
 
 from __future__ import annotations
 

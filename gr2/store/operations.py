@@ -74,7 +74,7 @@ def dead_operations(layout: Layout, *, under: str, wait: float) -> Iterator[Dead
     """Each operation that nobody works on any more; its directory is removed when the caller asks for the next.
 
     Call it with the lock `under` held: an operation under the same lock that seems alive then belongs to a killed gr2
-    whose children live on, and is waited for at most `wait` seconds (then LockTimeout). Others that live are left alone.
+    whose children live on, and is waited for at most `wait` seconds (then LockTimeout). Other live ones stay.
     """
     try:
         names = sorted(os.listdir(layout.temporary))

@@ -54,7 +54,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     hooks, events, plugins = (_table(config, name, path) for name in ("hooks", "events", "plugins"))
     disabled = _texts(plugins, "plugins.disabled", path)
     from_environ = tuple(name.strip() for name in environ.get("GR2_DISABLE_PLUGINS", "").split(",") if name.strip())
-    max_bytes = _number(environ.get("GR2_OUTBOX_MAX_BYTES", events.get("max_bytes", 10_000_000)), "events.max_bytes", path)
+    max_bytes = _number(
+        environ.get("GR2_OUTBOX_MAX_BYTES", events.get("max_bytes", 10_000_000)), "events.max_bytes", path
+    )
     return Settings(
         config=config,
         config_path=path,

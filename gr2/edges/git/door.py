@@ -113,7 +113,7 @@ class Git:
         args: Sequence[str],
         *,
         at: Place | None = None,
-        input: bytes | None = None,  # noqa: A002
+        input: bytes | None = None,
         network: bool = False,
         timeout: float | None = None,
         config: Iterable[tuple[str, str]] = (),
@@ -158,7 +158,7 @@ class Git:
         *,
         at: Place | None = None,
         ok: Sequence[int] = (0,),
-        input: bytes | None = None,  # noqa: A002
+        input: bytes | None = None,
         network: bool = False,
         timeout: float | None = None,
         config: Iterable[tuple[str, str]] = (),

@@ -14,9 +14,9 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 def read_refs(git_dir: str, prefix: str) -> dict[str, str]:
     """Every reference below `prefix` (for example "refs/heads/"), its name without the prefix, to its object id."""
     found: dict[str, str] = {}
-    for sha, name in _packed(git_dir):
+    for packed, name in _packed(git_dir):
         if name.startswith(prefix):
-            found[name[len(prefix) :]] = sha
+            found[name[len(prefix) :]] = packed
     top = os.path.join(git_dir, prefix)
     for folder, _, files in os.walk(top):
         for file in files:
