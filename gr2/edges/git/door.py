@@ -108,6 +108,10 @@ class Git:
         """The same door, whose children keep `descriptors` open."""
         return Git(self.runner, self._environ, stall_seconds=self.stall_seconds, inherit=(*self.inherit, *descriptors))
 
+    def undisturbed(self) -> Git:
+        """The same door for undoing what was begun: its children run to their end even when gr2 was told to stop."""
+        return Git(Runner(), self._environ, stall_seconds=self.stall_seconds, inherit=self.inherit)
+
     def command(
         self,
         args: Sequence[str],
