@@ -12,15 +12,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gr2.testing.contracts_platform import PlatformContract, PlatformUnderTest
     from gr2.testing.contracts_plugin import PluginContract
     from gr2.testing.control import ControlledClock, SeededIds
     from gr2.testing.distributions import write_distribution
     from gr2.testing.world import Ran, World
 
-__all__ = ["ControlledClock", "PluginContract", "Ran", "SeededIds", "World", "write_distribution"]
+__all__ = [
+    "ControlledClock",
+    "PlatformContract",
+    "PlatformUnderTest",
+    "PluginContract",
+    "Ran",
+    "SeededIds",
+    "World",
+    "write_distribution",
+]
 
 _HOME = {
     "ControlledClock": "gr2.testing.control",
+    "PlatformContract": "gr2.testing.contracts_platform",
+    "PlatformUnderTest": "gr2.testing.contracts_platform",
     "PluginContract": "gr2.testing.contracts_plugin",
     "Ran": "gr2.testing.world",
     "SeededIds": "gr2.testing.control",
