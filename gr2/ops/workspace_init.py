@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gr2.edges.files import failed_write, write_whole
@@ -19,7 +20,7 @@ from gr2.session import Session
 from gr2.store.discovery import enclosing_workspace, safe_root
 from gr2.store.layout import SPEC_FILE
 from gr2.store.operations import LiveOperation, dead_operations
-from gr2.store.spec_file import SpecInvalid, parse_spec, read_spec_bytes, refresh_compiled
+from gr2.store.spec_file import SpecInvalid, is_compiled, parse_spec, read_spec_bytes, refresh_compiled
 from gr2.store.spec_text import spec_text
 
 _IGNORE = """\
@@ -66,9 +67,10 @@ def workspace_init(session: Session, request: InitRequest) -> WorkspaceInitResul
     wanted = _checked(text, session.root)
     operation_id = session.ids.operation()
     created = False
-    if not _is_there(session, wanted):
+    if _is_there(session, wanted):
+        _finish_unless_busy(session)
+    else:
         created = _write(session, wanted, text, operation_id)
-    refresh_compiled(session.layout)
     found = (*issues, *passed_over)
     return WorkspaceInitResult(
         status=Status.ATTENTION if found else Status.SUCCESS,
@@ -210,26 +212,38 @@ def _write(session: Session, wanted: Spec, text: str, operation_id: str) -> bool
         os.makedirs(layout.grip, exist_ok=True)
     except OSError as error:
         raise failed_write(error, layout.grip) from error
-    lock = FileLock(layout.lock("workspace"), wait=session.wait_seconds, holder=holder_of(session, operation_id))
+    holder = holder_of(session, operation_id)
     try:
-        lock.acquire()
+        with FileLock(layout.lock("workspace"), wait=session.wait_seconds, holder=holder):
+            if _is_there(session, wanted):
+                return False
+            _clear_up(session, wait=session.wait_seconds)
+            live = LiveOperation(layout, operation_id, under="workspace", holder=holder)
+            try:
+                ignore = os.path.join(layout.grip, ".gitignore")
+                if not os.path.lexists(ignore):
+                    write_whole(ignore, _IGNORE.encode(), temporary=live.path)
+                write_whole(layout.spec, text.encode(), temporary=live.path)
+                refresh_compiled(layout)
+            finally:
+                live.close()
+            return True
     except LockTimeout as error:
         raise locked_error(error, session.wait_seconds) from error
-    try:
-        if _is_there(session, wanted):
-            return False
-        for dead in dead_operations(layout, under="workspace", wait=session.wait_seconds):
-            if dead.entries:
-                break
-        live = LiveOperation(layout, operation_id, under="workspace", holder=holder_of(session, operation_id))
-        try:
-            if not os.path.lexists(os.path.join(layout.grip, ".gitignore")):
-                write_whole(os.path.join(layout.grip, ".gitignore"), _IGNORE.encode(), temporary=live.path)
-            write_whole(layout.spec, text.encode(), temporary=live.path)
-        finally:
-            live.close()
-        return True
-    except LockTimeout as error:
-        raise locked_error(error, session.wait_seconds) from error
-    finally:
-        lock.release()
+
+
+def _clear_up(session: Session, *, wait: float) -> None:
+    """Remove what killed inits left. Operations with something to tell are for the next command that can tell it."""
+    for dead in dead_operations(session.layout, under="workspace", wait=wait):
+        if dead.entries:
+            return
+
+
+def _finish_unless_busy(session: Session) -> None:
+    """Do what an init that was killed after its last change did not live to do. Other commands go first."""
+    layout = session.layout
+    if is_compiled(layout) and not (os.path.isdir(layout.temporary) and os.listdir(layout.temporary)):
+        return
+    with suppress(LockTimeout, Gr2Error), FileLock(layout.lock("workspace")):
+        _clear_up(session, wait=0)
+        refresh_compiled(layout)

@@ -125,26 +125,34 @@ def parse_with_secrets(text: bytes, root: str) -> Spec | None:
 
 
 def write_compiled(layout: Layout, spec: Spec, source: bytes) -> None:
-    """Leave the compiled copy of `spec`, made from the bytes `source`. Only commands that change something may.
+    """Leave the compiled copy of `spec`, made from the bytes `source`. Only commands that change something may, with
+    the workspace lock held.
 
     It is a convenience: when it cannot be written, the next command reads the spec itself.
     """
     from dataclasses import asdict
 
+    from gr2.edges.files import make_private_directory
     from gr2.store.state_file import write_state
 
     value = {"source_sha256": _digest(source), "gr2": __version__, "spec": asdict(spec)}
     try:
-        write_state(layout.compiled_spec, value, version=_COMPILED_VERSION)
+        make_private_directory(layout.temporary)
+        write_state(layout.compiled_spec, value, version=_COMPILED_VERSION, temporary=layout.temporary)
     except (Gr2Error, OSError):
         return
+
+
+def is_compiled(layout: Layout) -> bool:
+    """Whether the compiled copy fits the spec file."""
+    return _read_compiled(layout, read_spec_bytes(layout)) is not None
 
 
 def refresh_compiled(layout: Layout) -> None:
     """Make the compiled copy fit the spec file again, if it does not; a spec with faults is left alone."""
     try:
-        data = read_spec_bytes(layout)
-        if _read_compiled(layout, data) is None:
+        if not is_compiled(layout):
+            data = read_spec_bytes(layout)
             write_compiled(layout, parse_spec(data, layout.root), data)
     except Invalid:
         return
