@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -47,16 +48,18 @@ def sync_directory(path: str) -> None:
 
 
 def write_whole(path: str, data: bytes, *, private: bool = False, temporary: str | None = None) -> None:
-    """Replace the file `path` by `data`: written beside it (or in the directory `temporary`, on the same file
-    system), fsynced, renamed, directory fsynced. Readers see the old file or the new one, never a part.
+    """Replace the file `path` by `data`: written beside it (or in the directory `temporary`, made when missing, on the
+    same file system), fsynced, renamed, directory fsynced. Readers see the old file or the new one, never a part.
 
+    The draft is locked while somebody writes it (see `remove_dead_draft`).
     Raises Gr2Error `disk_full`, `read_only` or `write_failed`; then the old file is as it was.
     """
     mode = PRIVATE_FILE if private else 0o666
-    folder = temporary or os.path.dirname(path)
-    draft = os.path.join(folder, f".{os.path.basename(path)}.{os.urandom(6).hex()}.tmp")
+    name = os.path.basename(path)
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        if temporary is not None:
+            make_private_directory(temporary)
+        draft, descriptor = _open_draft(os.path.join(temporary or os.path.dirname(path), f".{name}"), mode)
         try:
             if private:
                 os.fchmod(descriptor, mode)
@@ -64,15 +67,45 @@ def write_whole(path: str, data: bytes, *, private: bool = False, temporary: str
                 os.fchmod(descriptor, kept)
             _write_all(descriptor, data)
             os.fsync(descriptor)
+            os.rename(draft, path)
+        except BaseException:
+            os.unlink(draft)
+            raise
         finally:
             os.close(descriptor)
-        os.rename(draft, path)
         sync_directory(os.path.dirname(path))
     except OSError as error:
         raise failed_write(error, path) from error
+
+
+def _open_draft(prefix: str, mode: int) -> tuple[str, int]:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        draft = f"{prefix}.{os.urandom(6).hex()}.tmp"
+        descriptor = os.open(draft, flags, mode)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return draft, descriptor
+        except BlockingIOError:
+            pass
+        # Somebody who clears up took it for dead before it was locked.
+        os.close(descriptor)
+
+
+def remove_dead_draft(path: str) -> None:
+    """Remove the file `path` that `write_whole` did not live to rename; one that is being written stays."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except (BlockingIOError, FileNotFoundError):
+        return
     finally:
-        if os.path.lexists(draft):
-            os.unlink(draft)
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

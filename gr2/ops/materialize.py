@@ -83,7 +83,7 @@ class MakeUnit:
             os.makedirs(os.path.join(path, "repos"), exist_ok=True)
         except OSError as error:
             raise failed_write(error, path) from error
-        write_whole(os.path.join(path, "unit.toml"), unit_text(self.unit).encode())
+        write_whole(os.path.join(path, "unit.toml"), unit_text(self.unit).encode(), temporary=run.temporary)
         return {}
 
 

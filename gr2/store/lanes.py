@@ -118,7 +118,8 @@ def write_lane(layout: Layout, unit: Unit, lane: Lane) -> None:
             subject=lane.id,
             hint="use the newer gr2 that wrote it",
         )
-    write_whole(os.path.join(layout.lane(unit.path, lane.name), LANE_FILE), lane_text(lane).encode())
+    path = os.path.join(layout.lane(unit.path, lane.name), LANE_FILE)
+    write_whole(path, lane_text(lane).encode(), temporary=layout.temporary)
 
 
 class _Damaged(Exception):

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gr2.edges.files import failed_write, make_private_directory, remove_tree
+from gr2.edges.files import failed_write, make_private_directory, remove_dead_draft, remove_tree
 from gr2.edges.locks import FileLock, LockTimeout, is_held
 from gr2.store.layout import Layout
 
@@ -84,7 +84,7 @@ def dead_operations(layout: Layout, *, under: str, wait: float) -> Iterator[Dead
         path = os.path.join(layout.temporary, name)
         operation_id, dot, kind = name.partition(".")
         if not operation_id.startswith("op_") or not dot:
-            remove_tree(path)
+            _remove_stray(path)
             continue
         lock = FileLock(os.path.join(path, _LOCK), wait=wait if kind == under else 0.0, make=False)
         if not _take(layout, lock, must=kind == under):
@@ -126,6 +126,13 @@ def _take(layout: Layout, lock: FileLock, *, must: bool) -> bool:
         return True
     lock.release()
     return False
+
+
+def _remove_stray(path: str) -> None:
+    if os.path.isfile(path) and not os.path.islink(path):
+        remove_dead_draft(path)
+    else:
+        remove_tree(path)
 
 
 def _entries(path: str) -> Iterator[dict[str, Any]]:

@@ -32,12 +32,17 @@ def read_state(path: str, *, version: int) -> dict[str, Any] | None:
 
 
 def write_state(path: str, value: Mapping[str, Any], *, version: int, temporary: str | None = None) -> None:
-    """Write `value` with its `version` as the state file `path`, 0600 in a 0700 directory.
+    """Write `value` with its `version` as the state file `path`, 0600 in a 0700 directory; by way of the directory
+    `temporary`, else of `.grip/tmp`.
 
     Raises Invalid `newer_version` rather than replace a file that a newer gr2 wrote.
     """
     refuse_newer(path, version=version)
     make_private_directory(os.path.dirname(path))
+    grip, found, _ = path.rpartition("/.grip/")
+    if found and temporary is None:
+        # What a killed gr2 leaves is removed there by later commands.
+        temporary = f"{grip}/.grip/tmp"
     text = json.dumps({"version": version, **{key: item for key, item in value.items() if key != "version"}}, indent=1)
     write_whole(path, text.encode() + b"\n", private=True, temporary=temporary)
 
