@@ -80,7 +80,71 @@ def _the_log_was_rotated_and_goes_on(world: World) -> None:
     assert [event["lane_name"] for event in events[-7:]] == [f"lane-{number}" for number in range(7)]
 
 
+def _spec(world: World) -> None:
+    world.write_spec()
+
+
+def _materialized(world: World) -> None:
+    world.write_spec()
+    ran = world.gr2("apply")
+    assert ran.exit_code == 0, ran.stderr
+    # What only the user has: a change, an untracked file, a staged one, a commit, a stash.
+    world.write("agents/alpha/repos/app/run.sh", "changed, and only here\n")
+    world.write("agents/alpha/repos/app/notes.txt", "untracked, and only here\n")
+    world.write("repos/api/staged.txt", "staged, and only here\n")
+    world.git("repos/api", "add", "staged.txt")
+    world.write("repos/api/staged.txt", "changed again, and only here\n")
+    world.commit("agents/beta/repos/app", {"mine.txt": "committed, and only here\n"})
+    world.write("agents/beta/repos/api/README.md", "stashed, and only here\n")
+    world.git("agents/beta/repos/api", "stash", "push", "--quiet")
+
+
+def _lane(world: World) -> None:
+    _materialized(world)
+    ran = world.gr2("lane", "create", "feat", "--unit", "alpha")
+    assert ran.exit_code == 0, ran.stderr
+
+
+def _told_once(*types: str) -> Callable[[World], None]:
+    """Each of the event types is in the log exactly once."""
+
+    def check(world: World) -> None:
+        told = [event["type"] for event in oracle.assert_log_is_dense(world)]
+        assert {name: told.count(name) for name in types} == dict.fromkeys(types, 1), told
+
+    return check
+
+
+def _everything_was_told(world: World) -> None:
+    """Every repo is told of as materialized."""
+    told = [event for event in oracle.assert_log_is_dense(world) if event["type"] == "workspace.materialized"]
+    assert sorted({repo["repo"] for event in told for repo in event["repos"]}) == ["api", "app"], told
+
+
+def _exec_was_told(world: World) -> None:
+    events = oracle.assert_log_is_dense(world)
+    assert events[-1]["type"] in {"exec.completed", "lease.released"}
+    for place in ("agents/alpha/lanes/feat/repos/app", "agents/alpha/lanes/feat/repos/api"):
+        assert "made" in world.read(f"{place}/made.txt")
+
+
+def _clones_with_work(world: World) -> None:
+    world.git(world.base, "clone", "--quiet", world.remote("app"), world.path("src/app"))
+    world.write("src/app/README.md", "changed\n")
+    world.write("src/app/new.txt", "untracked\n")
+
+
+def _the_spec_is_sound(world: World) -> None:
+    assert world.call("spec", "validate").exit_code == 0
+
+
 CASES = [
+    Case(
+        name="workspace-init-from-dirs",
+        arrange=_clones_with_work,
+        command=["gr2", "workspace", "init", "--name", "shop", "--from-dirs", "src"],
+        check=_the_spec_is_sound,
+    ),
     Case(
         name="emit-and-rotate",
         arrange=lambda world: world.write(".grip/.keep", "") and None,
@@ -88,5 +152,25 @@ CASES = [
         struck=_every_event_that_was_reported_is_there,
         check=_the_log_was_rotated_and_goes_on,
         kinds=("tree", "enospc"),
+    ),
+    Case(
+        name="workspace-init",
+        arrange=_nothing,
+        command=["gr2", "workspace", "init", "--name", "shop", "--unit", "alpha", "--repo", "app=../remotes/app.git"],
+        check=_the_spec_is_sound,
+    ),
+    Case(name="apply", arrange=_spec, command=["gr2", "apply"], check=_everything_was_told),
+    Case(
+        name="lane-create",
+        arrange=_materialized,
+        command=["gr2", "lane", "create", "feat", "--unit", "alpha"],
+        check=_told_once("lane.created"),
+    ),
+    Case(
+        name="exec-run",
+        arrange=_lane,
+        command=["gr2", "exec", "run", "--lane", "alpha/feat", "--", "sh", "-c", "echo made >made.txt"],
+        check=_exec_was_told,
+        ignore=(".grip/state/leases",),
     ),
 ]
