@@ -1,0 +1,218 @@
+"""Records of saved work: `.grip/state/saved/<id>.json`, one for everything that was stashed, discarded, overwritten or
+archived. Where the bytes are depends on the kind; the record finds them (contract, page 1, "Saved work").
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gr2.edges.clock import Clock, Ids, timestamp
+from gr2.edges.git import Git
+from gr2.errors import Failed, Gr2Error, Invalid
+from gr2.store.layout import Layout
+from gr2.store.state_file import read_state, write_state
+
+VERSION = 1
+KEPT_DAYS = 30
+_SAVED_ID = re.compile(r"sv_[0-9a-f]{12}").fullmatch
+
+
+class Doors(Protocol):
+    """What saving needs of a session."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def git(self) -> Git: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def ids(self) -> Ids: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def wait_seconds(self) -> float: ...
+
+
+class SavedKind(StrEnum):
+    """How work came to be saved, and so where it is."""
+
+    STASH = "stash"  # an entry of `git stash list`, and a commit in the checkout
+    DISCARD = "discard"  # a commit in the checkout
+    OVERWRITE = "overwrite"  # a copy beside the record
+    ARCHIVE = "archive"  # moved below .grip/trash
+
+
+class SavedState(StrEnum):
+    """How far it is. Only `kept` work waits for somebody."""
+
+    SAVING = "saving"  # written before the work is taken away
+    KEPT = "kept"
+    RESTORED = "restored"  # put back; the copy stays until `gc`
+    DROPPED = "dropped"  # only the record is left, so that dropping again is no error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """One piece of saved work.
+
+    path: where it was, relative to the workspace: a checkout (stash, discard), a file (overwrite), a directory
+    (archive). files: relative to `path`, at most as many as were affected. ended_at: when it was restored or dropped.
+    commit, stash: for work kept in a checkout. data: what else the kind needs.
+    """
+
+    id: str
+    kind: SavedKind
+    repo: str = ""
+    unit: str = ""
+    lane: str = ""
+    path: str
+    files: tuple[str, ...] = ()
+    created_at: str
+    operation_id: str = ""
+    actor: str = ""
+    state: SavedState = SavedState.SAVING
+    ended_at: str = ""
+    commit: str = ""
+    stash: str = ""
+    message: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    version: int = VERSION
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it can be had back and was not yet."""
+        return self.state in {SavedState.SAVING, SavedState.KEPT}
+
+    @property
+    def in_checkout(self) -> bool:
+        """Whether its bytes are objects of the checkout it came from."""
+        return self.kind in {SavedKind.STASH, SavedKind.DISCARD}
+
+
+def is_saved_id(text: str) -> bool:
+    """Whether `text` has the form of a saved id."""
+    return _SAVED_ID(text) is not None
+
+
+def record_path(layout: Layout, saved_id: str) -> str:
+    """Where the record is."""
+    return os.path.join(layout.saved, f"{saved_id}.json")
+
+
+def copy_path(layout: Layout, saved_id: str) -> str:
+    """The directory of the copies that belong to the record."""
+    return os.path.join(layout.saved, saved_id)
+
+
+def trash_path(layout: Layout, saved_id: str) -> str:
+    """The directory that archived trees are moved to."""
+    return os.path.join(layout.trash, saved_id)
+
+
+def write_saved(layout: Layout, saved: Saved) -> Saved:
+    """Write the record, replacing the one of the same id, and give it back."""
+    write_state(record_path(layout, saved.id), vars(saved), version=VERSION)
+    return saved
+
+
+def set_state(doors: Doors, saved: Saved, state: SavedState, **changes: Any) -> Saved:
+    """The record in another state, written."""
+    ended = state in {SavedState.RESTORED, SavedState.DROPPED}
+    ended_at = timestamp(doors.clock.now()) if ended else ""
+    return write_saved(doors.layout, replace(saved, state=state, ended_at=ended_at, **changes))
+
+
+def remove_saved(layout: Layout, saved_id: str) -> None:
+    """Forget the record. What it named must be gone, or back in its place."""
+    try:
+        os.unlink(record_path(layout, saved_id))
+    except FileNotFoundError:
+        return
+
+
+def read_saved(layout: Layout, saved_id: str) -> Saved | None:
+    """The record, None when there is none. Raises Failed `state_unreadable`."""
+    if not is_saved_id(saved_id):
+        return None
+    path = record_path(layout, saved_id)
+    found = read_state(path, version=VERSION)
+    if found is None:
+        return None
+    try:
+        return _decode(found, saved_id)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Failed("state_unreadable", f"{path} is not a record of saved work", hint="gr2 doctor") from error
+
+
+def _decode(found: Mapping[str, Any], saved_id: str) -> Saved:
+    texts = ("repo", "unit", "lane", "path", "created_at", "operation_id", "actor", "ended_at", "commit", "stash")
+    return Saved(
+        id=saved_id,
+        version=found["version"],
+        kind=SavedKind(found["kind"]),
+        state=SavedState(found["state"]),
+        files=tuple(map(str, found["files"])),
+        message=str(found.get("message", "")),
+        data=dict(found.get("data") or {}),
+        **{name: str(found[name]) for name in texts},
+    )
+
+
+def find_saved(layout: Layout, saved_id: str) -> Saved:
+    """The record. Raises Invalid `unknown_saved` also for work that was dropped."""
+    saved = read_saved(layout, saved_id)
+    if saved is None or saved.state is SavedState.DROPPED:
+        raise unknown_saved(saved_id)
+    return saved
+
+
+def unknown_saved(saved_id: str) -> Invalid:
+    """The error for an id that names no saved work."""
+    return Invalid("unknown_saved", f"there is no saved work {saved_id!r}", subject=saved_id, hint="gr2 saved list")
+
+
+def all_saved(layout: Layout) -> tuple[list[Saved], list[Gr2Error]]:
+    """Every record, oldest first, whatever its state; and what could not be read."""
+    try:
+        names = sorted(os.listdir(layout.saved))
+    except FileNotFoundError:
+        return [], []
+    found: list[Saved] = []
+    broken: list[Gr2Error] = []
+    for name in names:
+        if not name.endswith(".json") or name.startswith("."):
+            continue
+        try:
+            saved = read_saved(layout, name.removesuffix(".json"))
+        except Gr2Error as error:
+            broken.append(error)
+            continue
+        if saved is not None:
+            found.append(saved)
+    return sorted(found, key=lambda saved: (saved.created_at, saved.id)), broken
+
+
+def waiting(layout: Layout, *, unit: str, lane: str, kind: SavedKind = SavedKind.STASH) -> list[Saved]:
+    """The saved work of a lane that waits to be put back, oldest first.
+
+    A stash that its owner took or dropped with git itself no longer waits (it can still be had back).
+    """
+    from gr2.edges.git import Place
+    from gr2.store.snapshot import stash_entries
+
+    found = []
+    for saved in all_saved(layout)[0]:
+        if (saved.unit, saved.lane, saved.kind) != (unit, lane, kind) or not saved.is_waiting:
+            continue
+        if kind is SavedKind.STASH and saved.state is SavedState.KEPT:
+            place = Place.checkout(layout.at(saved.path))
+            if saved.stash not in stash_entries(place):
+                continue
+        found.append(saved)
+    return found
