@@ -44,7 +44,13 @@ def bare(root: str, count: int) -> None:
     """Append `count` lines of the same content, with a lock around each and nothing else."""
     lock = os.open(os.path.join(root, "bare.lock"), os.O_RDWR | os.O_CREAT)
     log = os.open(os.path.join(root, "bare.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    said = {"version": 1, "event_id": "0" * 16, "seq": 1, "timestamp": "2026-01-01T00:00:00.000000+00:00", "type": EVENT.TYPE}
+    said = {
+        "version": 1,
+        "event_id": "0" * 16,
+        "seq": 1,
+        "timestamp": "2026-01-01T00:00:00.000000+00:00",
+        "type": EVENT.TYPE,
+    }
     said |= {"workspace": "shop", "actor": "agent:ada", "owner_unit": "alpha", "operation_id": "op_0123456789ab"}
     for _ in range(count):
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -29,9 +29,9 @@ def run() -> list[dict[str, Any]]:
                 )
                 for jobs in (2, 4, 8)
             ]
-            rows.append(
-                compare(f"repo status, {count} clean repos", ours, plain, limit=limit, runs=5 if count > 100 else 9)
-            )
+            ours = partial(gr2, "repo", "status", cwd=root)
+            runs = 5 if count > 100 else 9
+            rows.append(compare(f"repo status, {count} clean repos", ours, plain, limit=limit, runs=runs))
             if count == 1000:
                 rows.append(_peak(root))
     return rows

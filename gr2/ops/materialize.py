@@ -17,7 +17,7 @@ from gr2.model.outcome import Operation
 from gr2.model.spec import Repo, Unit
 from gr2.model.url import canonical, local_path
 from gr2.ops.mutation import Mutation
-from gr2.ops.steps import Step
+from gr2.ops.steps import NotApplicable, Step
 from gr2.session import Session
 from gr2.store.mirrors import Mirror, config_for, inspect_mirror
 from gr2.store.toml_text import toml_text
@@ -143,7 +143,8 @@ class MakeCheckout:
         session = run.session
         mirror = inspect_mirror(session.layout.mirror(self.repo.name))
         if not mirror.branches():
-            raise Failed("remote_empty", f"{self.repo.name} has no branch yet", scope="repo", subject=self.repo.name)
+            message, hint = f"{self.repo.name} has no branch yet", "push one, then gr2 sync run and gr2 apply"
+            raise NotApplicable("remote_empty", message, scope="repo", subject=self.repo.name, hint=hint)
         branch = self.branch or default_branch(self.repo, mirror)
         simple = not (self.start or self.sparse or self.repo.filter or (self.repo.revision and self.scope == "shared"))
         if simple:

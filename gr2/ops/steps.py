@@ -31,6 +31,10 @@ class Step(Protocol):
         """Do it, and return what to add to the operation's details. Raises Gr2Error when it did not work."""
 
 
+class NotApplicable(Gr2Error):
+    """A step found that there is nothing for it to do, for a reason a person should know."""
+
+
 @dataclass
 class Outcome:
     """How the steps of a run ended. The lists are disjoint and in the order of the plan."""
@@ -99,6 +103,10 @@ class _Loop:
         except Interrupted as error:
             self._signum, self._stopped = error.signum, True
             return
+        except NotApplicable as error:
+            self._note(step, error, blocking=False)
+            progress.end(subject, error.message)
+            return
         except Gr2Error as error:
             self._fail(step, operation, error)
             progress.end(subject, f"failed: {error.message}")
@@ -109,18 +117,23 @@ class _Loop:
 
     def _fail(self, step: Step, operation: Operation, error: Gr2Error) -> None:
         error.subject = error.subject or operation.repo or operation.unit
+        self._note(step, error, blocking=True)
         with self._lock:
             self._ended[id(step)] = ("failed", operation)
-            self._issues[id(step)] = Issue.from_error(error)
             self._stopped = self._stopped or self._stop_at_failure
+
+    def _note(self, step: Step, error: Gr2Error, *, blocking: bool) -> None:
+        with self._lock:
+            self._issues[id(step)] = Issue.from_error(error, blocking=blocking)
 
     def outcome(self, chains: Sequence[Sequence[Step]]) -> Outcome:
         result = Outcome(signum=self._signum)
         for step in (step for chain in chains for step in chain):
             how, operation = self._ended.get(id(step), ("unaffected", step.operation))
             getattr(result, how).append(operation)
-            if id(step) in self._issues:
-                result.issues.append(self._issues[id(step)])
+            issue = self._issues.get(id(step))
+            if issue is not None and issue not in result.issues:
+                result.issues.append(issue)
         return result
 
 
