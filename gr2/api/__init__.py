@@ -97,6 +97,8 @@ if TYPE_CHECKING:
     from gr2.plugin.protocols import PutAway as PutAway
     from gr2.session import Session as Session
     from gr2.store.layout import Layout as Layout
+    from gr2.store.saved import Saved as Saved
+    from gr2.store.saved_work import SavedWork as SavedWork
 
 _HOMES = {
     "gr2.edges.clock": "Clock timestamp",
@@ -126,6 +128,8 @@ _HOMES = {
     ),
     "gr2.session": "Session",
     "gr2.store.layout": "Layout",
+    "gr2.store.saved": "Saved",
+    "gr2.store.saved_work": "SavedWork",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = ["API_VERSION", "Provider", "hookimpl", *_HOME_OF]  # noqa: PLE0604

@@ -106,7 +106,8 @@ class DirtyCheckout:
     """A checkout with uncommitted work that is in the way.
 
     path: absolute. scope: shared, unit or lane. files: what is uncommitted, relative to the checkout, sorted.
-    message: what saved work should be called. confirmed: the person said `--yes`.
+    message: what saved work should be called. confirmed: the person said `--yes`. Repositories inside the checkout are
+    part of the work when `files` names them, or when `files` is empty (not told).
     """
 
     path: str
@@ -122,7 +123,8 @@ class DirtyCheckout:
 
 @dataclass(frozen=True, kw_only=True)
 class PutAway:
-    """Where a checkout's work went. `kind` is stash or discard; `saved_id` restores it."""
+    """Where a checkout's work went. `kind` is stash or discard; `saved_id` restores it. A checkout that was clean has no
+    `files` and the `saved_id` ""."""
 
     kind: Literal["stash", "discard"]
     files: tuple[str, ...]
