@@ -65,6 +65,31 @@ def tail(ctx: click.Context, number: int | None, since: int | None, follow: bool
     return events_tail(session_of(ctx), _printer(ctx), number=number, since=since, follow=follow)
 
 
+@events.command("deliver")
+@click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Only this sink (repeatable).")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is added, until interrupted.")
+@click.option("--retry-dead", is_flag=True, help="First try again what the sink refused for good.")
+@click.option(
+    "--from", "place", default="", metavar="PLACE", help="Begin at a seq, at `start`, or at `end` of the log."
+)
+@click.pass_context
+def deliver(ctx: click.Context, sinks: tuple[str, ...], follow: bool, retry_dead: bool, place: str) -> Result:
+    """Feed the sinks what they have not had. With --sink stdout: one event a line."""
+    from gr2.ops.deliver import events_deliver
+
+    return events_deliver(session_of(ctx), sinks, follow=follow, retry_dead=retry_dead, place=place)
+
+
+@events.command("gc", mutates=True)
+@click.option("--forget", multiple=True, metavar="CONSUMER", help="Drop a consumer that is no more (repeatable).")
+@click.pass_context
+def gc(ctx: click.Context, forget: tuple[str, ...]) -> Result:
+    """Remove archives older than 7 days that every consumer has passed."""
+    from gr2.ops.events_gc import events_gc
+
+    return events_gc(session_of(ctx), forget=forget)
+
+
 @events.command("schema")
 def schema() -> Result:
     """The JSON Schema of every event type."""

@@ -26,6 +26,7 @@ from gr2.model.event.envelope import parse_line
 from gr2.store.layout import Layout
 from gr2.store.outbox_files import (
     LINE_LIMIT,
+    archive_moment,
     archive_name,
     archive_names,
     end_of_lines,
@@ -297,8 +298,7 @@ class Outbox:
         moment = moment.astimezone(UTC)
         if names and archive_name(moment) <= names[-1]:
             # The clock went back, or two fell into one microsecond: archives still sort by age.
-            newest = datetime.strptime(names[-1], "outbox.%Y%m%dT%H%M%S.%fZ.jsonl").replace(tzinfo=UTC)
-            moment = newest + timedelta(microseconds=1)
+            moment = (archive_moment(names[-1]) or moment) + timedelta(microseconds=1)
         os.rename(self._path, os.path.join(self._folder, archive_name(moment)))
         seq = self._seq
         self._open_file()

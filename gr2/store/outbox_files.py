@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gr2.errors import Blocked
@@ -56,6 +56,14 @@ def open_regular(path: str, flags: int) -> int:
 def archive_name(moment: datetime) -> str:
     """The name of an archive made at `moment` (UTC)."""
     return f"outbox.{moment:%Y%m%dT%H%M%S.%f}Z.jsonl"
+
+
+def archive_moment(name: str) -> datetime | None:
+    """When the archive called `name` was made (UTC); None for a name that is no time."""
+    try:
+        return datetime.strptime(name, "outbox.%Y%m%dT%H%M%S.%fZ.jsonl").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def archive_names(folder: str) -> list[str]:

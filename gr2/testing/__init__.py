@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gr2.testing.contracts_platform import PlatformContract, PlatformUnderTest
     from gr2.testing.contracts_plugin import PluginContract
+    from gr2.testing.contracts_sink import EventSinkContract
     from gr2.testing.control import ControlledClock, SeededIds
     from gr2.testing.distributions import write_distribution
     from gr2.testing.world import Ran, World
 
 __all__ = [
     "ControlledClock",
+    "EventSinkContract",
     "PlatformContract",
     "PlatformUnderTest",
     "PluginContract",
@@ -33,6 +35,7 @@ _HOME = {
     "ControlledClock": "gr2.testing.control",
     "PlatformContract": "gr2.testing.contracts_platform",
     "PlatformUnderTest": "gr2.testing.contracts_platform",
+    "EventSinkContract": "gr2.testing.contracts_sink",
     "PluginContract": "gr2.testing.contracts_plugin",
     "Ran": "gr2.testing.world",
     "SeededIds": "gr2.testing.control",

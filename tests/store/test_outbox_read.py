@@ -220,3 +220,19 @@ def test_an_event_is_found_by_its_seq(tmp_path: Path) -> None:
     newest = newest_event(Layout(str(tmp_path)))
     assert newest is not None
     assert newest["seq"] == 30
+
+
+def test_a_rotation_before_the_archives_are_listed_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emit(tmp_path, 3)
+    real = outbox_read.archive_names
+
+    def rotated_first(folder: str) -> list[str]:
+        monkeypatch.setattr(outbox_read, "archive_names", real)
+        emit(tmp_path, 1, max_bytes=1)
+        return real(folder)
+
+    monkeypatch.setattr(outbox_read, "archive_names", rotated_first)
+
+    assert read(tmp_path) == [1, 2, 3]

@@ -1,0 +1,184 @@
+"""`events deliver`, and the short attempt after each mutating command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from gr2.errors import Gr2Error, Interrupted, Invalid
+from gr2.model.outcome import EXIT_CODES, Issue, Result, Status, StreamedResult
+from gr2.ops.feed import Fed, Feeder, Order, SinkRow
+from gr2.session import Session
+from gr2.store.sink_state import read_sink_state, write_sink_state
+
+BUDGET_SECONDS = 2.0
+POLL_SECONDS = 0.1
+ONLY_WHEN_NAMED = "stdout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsDeliverResult(Result):
+    """How every sink stands; `attention` when events are pending or dead. `signum` is the signal that ended it."""
+
+    sinks: tuple[SinkRow, ...] = ()
+    signum: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """128 plus the signal, else the status's code."""
+        return 128 + self.signum if self.signum else EXIT_CODES[self.status]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsStreamedResult(StreamedResult, EventsDeliverResult):
+    """The same when stdout was the sink: it holds events and nothing else."""
+
+
+def enabled_sinks(session: Session) -> tuple[str, ...]:
+    """The sinks that are switched on: in user configuration, or by the plugin that brings them."""
+    if session.plugins is None:
+        return ()
+    brought = [offer.name for offer in session.plugins.offers("sink") if offer.provided.default_on]
+    names = dict.fromkeys([*session.settings.event_sinks, *brought])
+    return tuple(name for name in names if name != ONLY_WHEN_NAMED)
+
+
+def events_deliver(
+    session: Session,
+    sinks: Sequence[str] = (),
+    *,
+    follow: bool = False,
+    retry_dead: bool = False,
+    place: str = "",
+) -> EventsDeliverResult:
+    """Feed the sinks `sinks` (all that are switched on, when none is named), once, in spite of back-off; with `follow`
+    again and again until a signal comes. place: where one named sink is to begin, as in `--from`.
+
+    Raises Invalid `usage`, and for a single sink Gr2Error of what stands in its way before anything was delivered.
+    """
+    if place and len(sinks) != 1:
+        raise Invalid(
+            "usage", "--from needs exactly one --sink", scope="event", hint="--sink NAME --from SEQ|start|end"
+        )
+    for name in sinks:
+        session.plugins.find("sink", name)
+    names = tuple(dict.fromkeys(sinks)) or enabled_sinks(session)
+    first = Order(in_spite=True, wait=session.wait_seconds, retry_dead=retry_dead, place=place)
+    with ExitStack() as stack:
+        feeders = [Feeder(session, name) for name in names]
+        for feeder in feeders:
+            stack.callback(feeder.close)
+        fed: dict[str, Fed] = {}
+        signum = None
+        try:
+            for feeder in feeders:
+                fed[feeder.name] = _feed(feeder, first)
+            if follow:
+                _follow(session, feeders, fed)
+        except Interrupted as stop:
+            signum = stop.signum
+    return _result(session, names, fed, signum)
+
+
+def _feed(feeder: Feeder, order: Order) -> Fed:
+    try:
+        return feeder.feed(order)
+    except Interrupted:
+        raise
+    except Gr2Error as error:
+        row = SinkRow(sink=feeder.name, last_error=error.message)
+        return Fed(row=row, issues=(Issue.from_error(error),), error=error)
+
+
+def _follow(session: Session, feeders: Sequence[Feeder], fed: dict[str, Fed]) -> None:
+    """Go on feeding the sinks that work, until Interrupted or none is left."""
+    seen: object = None
+    while live := [feeder for feeder in feeders if fed[feeder.name].error is None]:
+        now = _look(session)
+        waiting = any(fed[feeder.name].row.pending for feeder in live)
+        if now != seen or waiting:
+            seen = now
+            for feeder in live:
+                fed[feeder.name] = _joined(fed[feeder.name], _feed(feeder, Order()))
+        session.runner.cancellation.check()
+        session.clock.sleep(POLL_SECONDS)
+        session.runner.cancellation.check()
+
+
+def _look(session: Session) -> tuple[int, int]:
+    try:
+        found = os.stat(session.layout.outbox)
+    except OSError:
+        return (0, 0)
+    return found.st_ino, found.st_size
+
+
+def _joined(before: Fed, after: Fed) -> Fed:
+    row = SinkRow(**{**vars(after.row), "delivered": before.row.delivered + after.row.delivered})
+    return Fed(row=row, issues=after.issues or before.issues, error=after.error)
+
+
+def _result(session: Session, names: Sequence[str], fed: dict[str, Fed], signum: int | None) -> EventsDeliverResult:
+    from gr2.ops.feed import standing
+
+    rows = tuple(fed[name].row if name in fed else standing(session, name) for name in names)
+    issues = tuple(issue for found in fed.values() for issue in found.issues)
+    errors = [found.error for found in fed.values() if found.error is not None]
+    kind = EventsStreamedResult if ONLY_WHEN_NAMED in names else EventsDeliverResult
+    if kind is EventsStreamedResult and len(names) == len(errors) and not any(row.delivered for row in rows):
+        # Nothing was streamed: stdout is free for a document that says why.
+        raise errors[0]
+    return kind(status=_status(rows, errors, signum), issues=issues, sinks=rows, signum=signum)
+
+
+def _status(rows: Sequence[SinkRow], errors: Sequence[Gr2Error], signum: int | None) -> Status:
+    if signum is not None:
+        return Status.INTERRUPTED
+    if errors:
+        if len(errors) < len(rows) or any(row.delivered for row in rows):
+            return Status.PARTIAL_FAILURE
+        return max((Status(error.status) for error in errors), key=list(Status).index)
+    if any(row.pending or row.dead_lettered for row in rows):
+        return Status.ATTENTION
+    return Status.SUCCESS
+
+
+def deliver_pending(session: Session, *, budget: float = BUDGET_SECONDS) -> None:
+    """Try every sink that is switched on and not made to wait, `budget` seconds in all. For the frame to call after a
+    mutating command, once its locks are free: it raises nothing, and says nothing."""
+    try:
+        names = enabled_sinks(session)
+    except Gr2Error:
+        return
+    end = session.clock.monotonic() + budget
+    for index, name in enumerate(names):
+        left = (end - session.clock.monotonic()) / (len(names) - index)
+        if left > 0:
+            _attempt(session, name, left)
+
+
+def _attempt(session: Session, name: str, seconds: float) -> None:
+    from gr2.plugin.isolation import PluginFault, isolated_within
+
+    def work() -> None:
+        feeder = Feeder(session, name)
+        try:
+            feeder.feed(Order(until=session.clock.monotonic() + seconds))
+        finally:
+            feeder.close()
+
+    try:
+        if read_sink_state(session.layout, name).must_wait(session.clock.now()):
+            return
+        isolated_within(work, seconds=seconds)
+    except PluginFault as fault:
+        # It is left behind, still holding the sink's lock; what it cost must not be paid at every command.
+        try:
+            state = read_sink_state(session.layout, name).failed(fault.cause, session.clock.now())
+            write_sink_state(session.layout, name, state)
+        except Gr2Error:
+            return
+    except Gr2Error:
+        return
