@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from gr2.cli.command import Invocation
 
 
+# What an operation is called once it is done.
+_DONE = {
+    "cache.seed": "mirrored",
+    "cache.refresh": "fetched",
+    "checkout.clone": "cloned",
+    "checkout.update": "updated",
+    "unit.create": "made",
+    "file.project": "projected",
+    "hooks.run": "hook ran",
+    "work.stash": "stashed",
+    "work.discard": "discarded",
+    "work.restore": "restored",
+}
+
+
 def progress_for(run: Invocation) -> Progress:
     """The progress that suits this run's options and its stderr."""
     if run.quiet:
@@ -42,7 +57,7 @@ class PlainProgress:
 
     def end(self, subject: str, done: str) -> None:
         if not self._only_output:
-            self.note(f"{subject}: {done}")
+            self.note(f"{subject}: {_DONE.get(done, done)}")
 
     def note(self, line: str) -> None:
         with self._lock:

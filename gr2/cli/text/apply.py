@@ -16,6 +16,16 @@ _DOING = {
     "file.project": "project a file of",
     "hooks.run": "run hook of",
 }
+_THINGS = {
+    "cache.seed": "mirrors",
+    "cache.refresh": "mirrors moved",
+    "checkout.clone": "checkouts",
+    "unit.create": "units",
+    "file.project": "projected files",
+    "hooks.run": "hooks",
+}
+# More lines than this would push what matters off the screen.
+MANY = 40
 
 
 @text_for(PlanResult)
@@ -54,5 +64,12 @@ def show_apply(result: ApplyResult, screen: Screen) -> None:
 
 
 def _operations(screen: Screen, operations: Sequence[Operation]) -> None:
+    if len(operations) > MANY:
+        counts: dict[str, int] = {}
+        for item in operations:
+            counts[item.kind] = counts.get(item.kind, 0) + 1
+        rows = [(str(number), _THINGS.get(kind, kind)) for kind, number in counts.items()]
+        screen.table(("", ""), rows, indent=2)
+        return
     rows = [(_DOING.get(item.kind, item.kind), item.repo or item.unit, (item.path, "dim")) for item in operations]
     screen.table(("", "", ""), rows, indent=2)
