@@ -32,6 +32,7 @@ class Mutation:
         self._live = live
         self.made_event_id = session.ids.event()
         self._announced: list[tuple[str, Event, Context]] = []
+        self.untold = False
 
     def context(self, unit: str = "") -> Context:
         """Who and where, for an event about `unit`."""
@@ -66,14 +67,21 @@ class Mutation:
 
     def settle(self) -> None:
         """Write the announced events: what they tell of has happened."""
-        while self._announced:
-            event_id, event, context = self._announced[0]
-            self.outbox.emit(event, context, event_id=event_id)
-            self._announced.pop(0)
+        for event_id, event, context in self._announced:
+            self._tell(event, context, event_id)
+        self._announced.clear()
 
     def emit_once(self, event: WorkspaceMaterialized) -> None:
         """Write the event that tells of everything the journal says was made."""
-        self.outbox.emit(event, self.context(), event_id=self.made_event_id)
+        self._tell(event, self.context(), self.made_event_id)
+
+    def _tell(self, event: Event, context: Context, event_id: str) -> None:
+        # What it tells of is done and stands: the journal stays, for the next mutating command to write the event.
+        try:
+            self.outbox.emit(event, context, event_id=event_id)
+        except Gr2Error as error:
+            self.untold = True
+            self.session.progress.note(f"done, but {event.TYPE} could not be recorded yet: {error.message}")
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Note something in the journal for whoever clears up after this operation (see `recover`)."""
@@ -100,11 +108,13 @@ def mutation(
     repos: tuple[str, ...] = (),
     lock: str | None = "workspace",
     markers: bool = True,
+    constraints: bool = True,
 ) -> Iterator[Mutation]:
     """Run the body as the mutating command `command` (for example "lane.create") about `unit`, `lane` and `repos`.
 
     Takes the lock called `lock` (none for commands that several actors run at once), clears up what killed operations
     left, and makes the events of this one durable at its end. Errors raised by the body carry its `operation_id`.
+    markers, constraints: whether failure markers and plugins may refuse it.
     Raises Invalid `newer_version`; Blocked `workspace_locked`, `unresolved_failure`, or what a plugin says.
     """
     refuse_newer_spec(session)
@@ -113,7 +123,8 @@ def mutation(
     with ExitStack() as stack:
         if lock is not None:
             stack.enter_context(_locked(session, lock, operation_id))
-        _check_plugins(session, command, unit, lane, repos)
+        if constraints:
+            _check_plugins(session, command, unit, lane, repos)
         if markers:
             _check_markers(session, command, unit, lane)
         if lock is not None:
@@ -124,9 +135,10 @@ def mutation(
         live = LiveOperation(
             session.layout, operation_id, under=lock or "free", holder=holder_of(session, operation_id)
         )
-        stack.callback(live.close)
+        run = Mutation(session, command, live, outbox)
+        stack.callback(lambda: live.close(keep=run.untold))
         try:
-            yield Mutation(session, command, live, outbox)
+            yield run
         except Gr2Error as error:
             error.__dict__.setdefault("operation_id", operation_id)
             raise
