@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gr2.errors import Gr2Error
@@ -11,6 +12,7 @@ from gr2.model.outcome import Issue
 from gr2.plugin.contexts import Block, OperationContext, SpecContext
 from gr2.plugin.index import Plugin
 from gr2.plugin.isolation import PluginFault, import_object, isolated_within
+from gr2.plugin.plugin_settings import settings_of
 from gr2.plugin.scan import canonical
 
 if TYPE_CHECKING:
@@ -92,7 +94,9 @@ def _issue(plugin: Plugin, block: Block) -> Issue:
 def _answer(plugins: Plugins, plugin: Plugin, hook: str, context: Any, check: Callable[[Any], list[Any]]) -> Any:
     """The checked answer of one plugin; an issue `constraint_unavailable` or None when it has none to give."""
     try:
-        return isolated_within(lambda: check(_call(plugin, hook, context)), seconds=DEADLINE_SECONDS)
+        settings = settings_of(plugin, plugin.name, plugins.config, context.spec.plugins)
+        own = replace(context, settings=settings)
+        return isolated_within(lambda: check(_call(plugin, hook, own)), seconds=DEADLINE_SECONDS)
     except (PluginFault, Gr2Error) as error:
         cause = error.cause if isinstance(error, PluginFault) else str(error)
     if _is_required(plugin, context.spec):

@@ -14,7 +14,8 @@ class OperationContext:
     """A mutating operation that is about to begin.
 
     operation: `lane.create`, `sync.run`, … root: the workspace's absolute path. unit, lane, lane_type: "" outside
-    lanes. repos: the names it is about, in declared order. options: its further options, by name.
+    lanes. repos: the names it is about, in declared order. options: its further options, by name. settings: the
+    asked plugin's own, validated by its model; None when it has no model.
     """
 
     operation: str
@@ -27,14 +28,16 @@ class OperationContext:
     lane_type: str = ""
     repos: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    settings: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpecContext:
-    """A spec that passed gr2's own validation. root: the workspace's absolute path."""
+    """A spec that passed gr2's own validation. root: the workspace's absolute path. settings: the asked plugin's."""
 
     spec: Spec
     root: str
+    settings: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

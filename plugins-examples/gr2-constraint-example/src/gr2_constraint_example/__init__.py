@@ -1,0 +1,1 @@
+"""Lanes are named after tickets."""
