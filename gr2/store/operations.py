@@ -47,16 +47,20 @@ class LiveOperation:
             if self._journal is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._journal = os.open(path, flags, 0o600)
-            os.write(self._journal, json.dumps(entry).encode() + b"\n")
+            # The line feed before it: an entry that a full disk tore must not take the next one with it.
+            data = b"\n" + json.dumps(entry).encode() + b"\n"
+            while data:
+                data = data[os.write(self._journal, data) :]
         except OSError as error:
             raise failed_write(error, path) from error
 
-    def close(self) -> None:
-        """The operation is over: remove its directory, then let go."""
+    def close(self, *, keep: bool = False) -> None:
+        """The operation is over: remove its directory, unless its journal must be kept for others, then let go."""
         try:
             if self._journal is not None:
                 os.close(self._journal)
-            remove_tree(self.path)
+            if not keep:
+                remove_tree(self.path)
         finally:
             self._lock.release()
 
