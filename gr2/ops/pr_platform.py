@@ -1,4 +1,4 @@
-"""Which platform a repo's pull requests are on, and how gr2 talks to it: deadlines, retries, and what an outage means."""
+"""Which platform a repo is on, and how gr2 talks to it: deadlines, retries, and what an outage means."""
 
 from __future__ import annotations
 

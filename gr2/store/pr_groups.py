@@ -100,8 +100,8 @@ def _child(found: Mapping[str, Any]) -> Child:
 
 def _journal(found: Mapping[str, Any]) -> Journal:
     values = _known(Journal, found)
-    lists = {key: tuple(values[key]) for key in ("order", "unsent") if key in values}
-    return Journal(**{**values, **lists})
+    values.update({key: tuple(values[key]) for key in ("order", "unsent") if key in values})
+    return Journal(**values)
 
 
 def _known(kind: Any, found: Mapping[str, Any]) -> dict[str, Any]:
