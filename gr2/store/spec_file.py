@@ -1,7 +1,9 @@
 """Reads the spec of a workspace: quickly when it was compiled before, with every rule checked when it was not.
 
-Commands that change something leave a compiled copy behind, `.grip/state/spec.json`. It counts only for the very bytes
-it was made from, so that editing the spec by hand needs no further step, and reading commands write nothing.
+Commands that change something leave a compiled copy behind, `.grip/state/spec.json`. It counts only for the file it
+was made from, so that editing the spec by hand needs no further step, and reading commands write nothing. The file's
+inode and time of change belong to that: whoever brings a spec along in a repository or an archive cannot bring a
+compiled copy that was never checked.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 1 << 20
 ISSUE_LIMIT = 100
 _COMPILED_VERSION = 1
+_IDENTITY = ("source_sha256", "inode", "ctime_ns")
 _COMPILED_LIMIT = 16 << 20
 
 
@@ -135,8 +138,8 @@ def write_compiled(layout: Layout, spec: Spec, source: bytes) -> None:
     from gr2.edges.files import make_private_directory
     from gr2.store.state_file import write_state
 
-    value = {"source_sha256": _digest(source), "gr2": __version__, "spec": asdict(spec)}
     try:
+        value = {**_identity(layout, source), "gr2": __version__, "spec": asdict(spec)}
         make_private_directory(layout.temporary)
         write_state(layout.compiled_spec, value, version=_COMPILED_VERSION, temporary=layout.temporary)
     except (Gr2Error, OSError):
@@ -196,8 +199,14 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _identity(layout: Layout, source: bytes) -> dict[str, Any]:
+    """What tells the spec file with the bytes `source` from every other one."""
+    found = os.lstat(layout.spec)
+    return {"source_sha256": _digest(source), "inode": found.st_ino, "ctime_ns": found.st_ctime_ns}
+
+
 def _read_compiled(layout: Layout, source: bytes) -> Spec | None:
-    """The spec from the compiled copy, None unless that is whole and of exactly the bytes `source`."""
+    """The spec from the compiled copy, None unless that is whole and of exactly this spec file."""
     import json
 
     try:
@@ -207,7 +216,7 @@ def _read_compiled(layout: Layout, source: bytes) -> Spec | None:
             not isinstance(found, dict)
             or found.get("version") != _COMPILED_VERSION
             or found.get("gr2") != __version__
-            or found.get("source_sha256") != _digest(source)
+            or {key: found.get(key) for key in _IDENTITY} != _identity(layout, source)
         ):
             return None
         return _spec_of(found["spec"])

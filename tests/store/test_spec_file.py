@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -287,6 +288,15 @@ def test_a_damaged_or_foreign_compiled_copy_is_ignored(damage: object, tmp_path:
     assert callable(damage)
     path.write_text(damage(path.read_text()))
     assert load_spec(layout) == expected
+
+
+def test_a_compiled_copy_that_came_along_with_a_spec_is_not_believed(tmp_path: Path) -> None:
+    theirs = workspace(tmp_path / "theirs")
+    refresh_compiled(theirs)
+    forged = Path(theirs.compiled_spec)
+    forged.write_text(forged.read_text().replace('"repos/app"', '"../../escaped"'))
+    shutil.copytree(theirs.root, tmp_path / "mine")
+    assert load_spec(Layout(str(tmp_path / "mine"))).repos[0].path == "repos/app"
 
 
 def test_editing_the_spec_takes_effect_at_once(tmp_path: Path) -> None:
