@@ -123,8 +123,8 @@ class DirtyCheckout:
 
 @dataclass(frozen=True, kw_only=True)
 class PutAway:
-    """Where a checkout's work went. `kind` is stash or discard; `saved_id` restores it. A checkout that was clean has no
-    `files` and the `saved_id` ""."""
+    """Where a checkout's work went. `kind` is stash or discard; `saved_id` restores it. A checkout that was clean has
+    no `files` and the `saved_id` ""."""
 
     kind: Literal["stash", "discard"]
     files: tuple[str, ...]

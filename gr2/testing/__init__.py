@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gr2.testing.contracts_dirty import DirtyStrategyContract
     from gr2.testing.contracts_platform import PlatformContract, PlatformUnderTest
     from gr2.testing.contracts_plugin import PluginContract
     from gr2.testing.contracts_sink import EventSinkContract
@@ -33,6 +34,7 @@ __all__ = [
 
 _HOME = {
     "ControlledClock": "gr2.testing.control",
+    "DirtyStrategyContract": "gr2.testing.contracts_dirty",
     "PlatformContract": "gr2.testing.contracts_platform",
     "PlatformUnderTest": "gr2.testing.contracts_platform",
     "EventSinkContract": "gr2.testing.contracts_sink",
