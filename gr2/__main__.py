@@ -1,5 +1,6 @@
 """Entry point. Answers `--version` and `--help` before anything heavy is imported."""
 
+import os
 import sys
 
 
@@ -11,8 +12,6 @@ def main() -> None:
         sys.stdout.write(f"gr2 {__version__}\n")
         return
     if sys.argv[1:] in (["--help"], ["-h"]):
-        import os
-
         from gr2.cli.root_help import show_root_help
 
         sys.exit(show_root_help(os.environ))
@@ -21,5 +20,17 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+def _leave_current_directory() -> None:
+    """Take the current directory off the import path, where `python -m` puts it first: what lies in a checkout must
+    not decide what gr2 imports, nor be taken for an installed plugin."""
+    try:
+        here = os.getcwd()
+    except OSError:
+        return
+    if not sys.flags.safe_path and sys.path and sys.path[0] in {"", here}:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_current_directory()
     main()

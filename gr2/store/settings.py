@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gr2.edges.user_dirs import user_config
 from gr2.errors import Invalid
 
 CONFIG_LIMIT = 1 << 20
@@ -42,9 +43,7 @@ def config_path(environ: Mapping[str, str]) -> str:
     named = environ.get("GR2_CONFIG")
     if named:
         return os.path.abspath(named)
-    from platformdirs import user_config_dir
-
-    return os.path.join(user_config_dir("gr2", appauthor=False), "config.toml")
+    return os.path.join(user_config(environ), "config.toml")
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
