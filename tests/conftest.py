@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost", ""}
+_HAS_GH = shutil.which("gh") is not None
+_WITHOUT_GH = "gh not found: tests/github not collected (install gh 2.23 or newer to run the whole suite)"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The tests of gr2_github need the real gh, and say so once where there is none."""
+    return True if not _HAS_GH and collection_path == Path(__file__).parent / "github" else None
+
+
+def pytest_report_header() -> str | None:
+    return None if _HAS_GH else _WITHOUT_GH
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _HAS_GH:
+        terminalreporter.write_line(_WITHOUT_GH, yellow=True)
 
 
 @pytest.fixture(autouse=True, scope="session")
