@@ -44,7 +44,7 @@ def adopt_clones(session: Session, folder: str, *, taken: Sequence[str] = ()) ->
     repos: list[Repo] = []
     answered = ask_each(session, found, (ORIGIN_URL, ORIGIN_HEAD, HEAD_REF))
     for path, answers in zip(found, answered, strict=True):
-        made = _repo(session.root, path, answers)
+        made = _passed_over(path, "git cannot read it") if answers is None else _repo(session.root, path, answers)
         if isinstance(made, Repo):
             repos.append(made)
         else:

@@ -114,7 +114,7 @@ def spec_freeze(session: Session, *, output: str = "") -> SpecFreezeResult:
     unpushed = ("rev-list", "--max-count=1", "HEAD", "--not", "--remotes", "--tags")
     paths = [repo.path for repo in spec.repos]
     for repo, answers in zip(spec.repos, ask_each(session, paths, (HEAD_COMMIT, unpushed)), strict=True):
-        commit, ahead = answers
+        commit, ahead = answers or (None, None)
         if commit is None:
             issues.append(_about(repo, "not_frozen", "it has no checkout with a commit", "gr2 apply"))
             continue
@@ -227,18 +227,18 @@ def _write_new(path: str, data: bytes) -> None:
 def _pin(session: Session, repo: Repo) -> str | None:
     tag = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/tags/{repo.revision}^{{commit}}")
     plain = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{repo.revision}^{{commit}}")
-    by_tag, by_id = ask_each(session, [repo.path], (tag, plain))[0]
-    return by_tag or by_id
+    answers = ask_each(session, [repo.path], (tag, plain))[0]
+    return next((answer for answer in answers or () if answer), None)
 
 
-def _differences(session: Session, repo: Repo, answers: Answers, pin: str | None) -> list[Difference]:
-    commit, head, url = answers
+def _differences(session: Session, repo: Repo, answers: Answers | None, pin: str | None) -> list[Difference]:
 
     def differs(what: str, spec: str | None, found: str | None) -> Difference:
         return Difference(repo=repo.name, path=repo.path, what=what, spec=spec, found=found)
 
-    if not os.path.lexists(session.layout.at(f"{repo.path}/.git")):
+    if answers is None:
         return [differs("checkout", repo.path, None)]
+    commit, head, url = answers
     found: list[Difference] = []
     same = url is not None and canonical(url, base=session.layout.at(repo.path)) == canonical(
         repo.url, base=session.root

@@ -319,3 +319,28 @@ def test_a_hostile_configuration_in_a_clone_runs_nothing(world: World) -> None:
     world.git(app, "config", "core.sshCommand", f"touch {world.path('ran')}; false")
     assert world.call("workspace", "init", "--from-dirs", "src").exit_code == 0
     assert not os.path.exists(world.path("ran"))
+
+
+@pytest.mark.parametrize("when", ["config", "symbolic-ref"])
+def test_a_git_that_is_killed_gives_no_half_answer(when: str, world: World) -> None:
+    clone(world, "app", "src/app")
+    world.write("bin/git", f'#!/bin/sh\ncase "$1" in {when}) kill -9 $$;; esac\nPATH="$REAL" exec git "$@"\n')
+    os.chmod(world.path("bin/git"), 0o755)
+    path = world.env["PATH"]
+    env = {"PATH": world.path("bin") + os.pathsep + path, "REAL": path}
+    ran = world.call("workspace", "init", "--from-dirs", "src", "--json", env=env)
+    assert (ran.exit_code, ran.json["status"]) == (1, "failed")
+    assert not os.path.exists(world.path(".grip"))
+
+
+def test_materialize_is_apply(world: World) -> None:
+    world.write_spec(repos=("app",), units=())
+    ran = world.call("workspace", "materialize", "--json")
+    assert (ran.exit_code, ran.json["schema"]) == (0, "gr2.workspace.materialize/1")
+    assert os.path.isfile(world.path("repos/app/README.md"))
+
+
+def test_a_workspace_named_outright_is_where_it_is_made(world: World) -> None:
+    assert world.call("-C", "there", "workspace", "init", "--json").json["spec_path"] == world.path(
+        "there/.grip/workspace_spec.toml"
+    )
