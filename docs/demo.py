@@ -55,7 +55,7 @@ class Demo:
 
 
 def main() -> None:
-    """Spec, plan, apply, a lane for each of two units, a change, a pull request over two repositories."""
+    """Spec, plan, apply, a lane for each of two units, a command in one, and what is to be seen of it."""
     with tempfile.TemporaryDirectory(prefix="gr2-demo-") as made:
         demo = Demo(os.path.realpath(made))
         demo.say("Three repositories, two units: a person and an agent")
@@ -71,7 +71,9 @@ def main() -> None:
         demo.say("Commands run in every repository of a lane")
         demo.run("gr2 exec run --lane ada/feat/cart -- git log --oneline")
         demo.say("What is going on, and what happened")
-        demo.run("echo 'VAT = 19' >>agents/ada/lanes/feat/cart/repos/app/shop/cart.py 2>/dev/null || true", quietly=True)
+        demo.run(
+            "echo 'VAT = 19' >>agents/ada/lanes/feat/cart/repos/app/shop/cart.py 2>/dev/null || true", quietly=True
+        )
         demo.run("gr2 status")
         demo.run("gr2 events list --limit 5")
         demo.say("That was gr2. Next, in a directory of your own:")

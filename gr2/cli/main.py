@@ -106,30 +106,36 @@ def _trace(run: Invocation, argv: Sequence[str]) -> None:
 def _outcome(argv: list[str], run: Invocation) -> Result | int:
     try:
         found = gr2.main(args=argv, prog_name="gr2", standalone_mode=False, obj=run)
-    except click.UsageError as error:
-        from gr2.cli.usage import usage_error
-
-        return usage_error(error, argv, run, gr2)
-    except click.ClickException as error:
-        return _refusal(Gr2Error("usage", error.format_message()), Status.INVALID)
-    except Interrupted as error:
-        return Refusal(status=Status.INTERRUPTED, issues=(Issue.from_error(error),), signum=error.signum)
-    except Gr2Error as error:
-        if not run.json:
-            # Raised before all options were read, for example by a plugin whose command could not be loaded.
-            from gr2.cli.usage import asks_for_json
-
-            run.json = asks_for_json(argv, gr2)
-        return _refusal(error, Status(error.status))
-    except (KeyboardInterrupt, click.Abort):
-        return Refusal(status=Status.INTERRUPTED, issues=(Issue.from_error(Interrupted(2)),), signum=signal.SIGINT)
     except (BrokenPipeError, SystemExit):
         raise
     except BaseException as error:
-        from gr2.cli.crash import crash
+        from gr2.cli.usage import asks_for_json
 
-        return crash(error, run)
+        # The error may have come before all options were read.
+        run.json = run.json or asks_for_json(argv, gr2)
+        return _refused(error, run)
     return found if isinstance(found, Result) else int(found or 0)
+
+
+def _refused(error: BaseException, run: Invocation) -> Refusal:
+    """The result of a command that raised: what kind of error it is decides the status."""
+    if isinstance(error, click.UsageError):
+        from gr2.cli.usage import usage_error
+
+        return usage_error(error, run)
+    if isinstance(error, click.ClickException):
+        return _refusal(Gr2Error("usage", error.format_message()), Status.INVALID)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        error = Interrupted(signal.SIGINT)
+    if isinstance(error, Interrupted):
+        issues = (Issue.from_error(error),)
+        operation_id = getattr(error, "operation_id", None)
+        return Refusal(status=Status.INTERRUPTED, issues=issues, signum=error.signum, operation_id=operation_id)
+    if isinstance(error, Gr2Error):
+        return _refusal(error, Status(error.status))
+    from gr2.cli.crash import crash
+
+    return crash(error, run)
 
 
 def _refusal(error: Gr2Error, status: Status) -> Refusal:

@@ -8,9 +8,8 @@ from gr2.cli.command import FLAG_GLOBALS, Invocation
 from gr2.model.outcome import Issue, Refusal, Status
 
 
-def usage_error(error: click.UsageError, argv: list[str], run: Invocation, root: click.Command) -> Refusal:
+def usage_error(error: click.UsageError, run: Invocation) -> Refusal:
     """The refusal for a command line that click could not parse."""
-    run.json = run.json or asks_for_json(argv, root)
     path = " ".join(("gr2", *run.path))
     message = error.format_message().rstrip(".")
     issue = Issue(
@@ -39,11 +38,18 @@ def asks_for_json(argv: list[str], root: click.Command) -> bool:
             if "=" not in word and _takes_value(command, word):
                 next(words, None)
         elif isinstance(command, click.Group):
-            found = command.get_command(click.Context(command, obj=None), word)
-            command = found or command
+            command = _subcommand(command, word) or command
         elif not command.allow_interspersed_args:
             return False
     return False
+
+
+def _subcommand(group: click.Group, name: str) -> click.Command | None:
+    try:
+        return group.get_command(click.Context(group), name)
+    except Exception:
+        # A command that cannot even be imported is what is being reported.
+        return None
 
 
 def _takes_value(command: click.Command, word: str) -> bool:

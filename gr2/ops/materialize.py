@@ -158,7 +158,12 @@ class MakeCheckout:
         url = remote_url(session, self.repo)
         # The clone records the real URL as its origin and reads from the mirror: git takes the longest match.
         instead = [(f"url.{mirror.path}.insteadOf", url)]
-        session.git.run(["clone", "--shared", "--quiet", *extra, "--", url, draft], config=instead)
+        if "://" not in url and not os.path.exists(url):
+            # git wants a path to be there even when it does not read from it.
+            session.git.run(["clone", "--shared", "--quiet", *extra, "--", mirror.path, draft])
+            session.git.run(["config", "remote.origin.url", url], at=Place.checkout(draft))
+        else:
+            session.git.run(["clone", "--shared", "--quiet", *extra, "--", url, draft], config=instead)
         with open(
             os.path.join(draft, ".git/objects/info/alternates"), encoding="utf-8", errors="surrogateescape"
         ) as file:
