@@ -80,7 +80,8 @@ def _click_command(found: PluginCommand | PluginGroup, offer: Offer) -> click.Co
         group = Gr2Group(name=found.name, help=found.help)
         for command in found.commands:
             group.add_command(_leaf(command, offer))
-    except (AttributeError, TypeError, ValueError) as error:
+    except Exception as error:
+        # The values in them are whatever the plugin put there.
         raise offer.failed(f"its commands cannot be built: {error}") from error
     return group
 
@@ -131,7 +132,18 @@ def _run(ctx: click.Context, command: PluginCommand, offer: Offer, values: dict[
             found = call(session, **values)
     if not isinstance(found, MutationResult if command.operation else Result):
         raise offer.failed(f"its function returned {type(found).__name__}, not a result")
+    _check_document(found, offer)
     return found
+
+
+def _check_document(found: Result, offer: Offer) -> None:
+    from gr2.cli.document import document
+    from gr2.plugin.isolation import describe
+
+    try:
+        document(found, schema="", mutates=False)
+    except Exception as error:
+        raise offer.failed(f"its result has no JSON: {describe(error)}") from error
 
 
 def _session(ctx: click.Context, command: PluginCommand) -> Session:
