@@ -18,7 +18,7 @@ _WITHOUT_GH = "gh not found: tests/github not collected (install gh 2.23 or newe
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """The tests of gr2_github need the real gh, and say so once where there is none."""
-    return True if not _HAS_GH and collection_path == Path(__file__).parent / "github" else None
+    return True if not _HAS_GH and collection_path.is_relative_to(Path(__file__).parent / "github") else None
 
 
 def pytest_report_header() -> str | None:
