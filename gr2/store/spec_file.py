@@ -135,13 +135,11 @@ def write_compiled(layout: Layout, spec: Spec, source: bytes) -> None:
     """
     from dataclasses import asdict
 
-    from gr2.edges.files import make_private_directory
     from gr2.store.state_file import write_state
 
     try:
         value = {**_identity(layout, source), "gr2": __version__, "spec": asdict(spec)}
-        make_private_directory(layout.temporary)
-        write_state(layout.compiled_spec, value, version=_COMPILED_VERSION, temporary=layout.temporary)
+        write_state(layout.compiled_spec, value, version=_COMPILED_VERSION)
     except (Gr2Error, OSError):
         return
 
