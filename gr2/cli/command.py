@@ -43,6 +43,8 @@ class Invocation:
     session: Session | None = None
     text: Callable[..., None] | None = None
     notes: list[str] = field(default_factory=list)
+    argv: Sequence[str] = ()
+    plugins: Any = None
 
     @property
     def schema(self) -> str:
@@ -213,7 +215,7 @@ def session_at(ctx: click.Context, root: str, *, wait: float | None = None, lane
         runner=runner,
         git=Git(runner, environ, stall_seconds=settings.git_stall_seconds),
         progress=_progress(run),
-        plugins=_plugins(run, settings),
+        plugins=plugins_of(run, settings),
         wait_seconds=wait if wait is not None else run.wait_seconds,
     )
     return run.session
@@ -241,10 +243,15 @@ def _progress(run: Invocation) -> Any:
     return progress_for(run)
 
 
-def _plugins(run: Invocation, settings: Any) -> Any:
+def plugins_of(run: Invocation, settings: Any) -> Any:
+    """The plugins of this run: one value, so that a broken one is spoken of once."""
     from gr2.plugin.manager import open_plugins
 
-    return open_plugins(settings, run.environ, disabled=run.no_plugins, warn=run.notes.append, runner=run.runner)
+    if run.plugins is None:
+        run.plugins = open_plugins(
+            settings, run.environ, disabled=run.no_plugins, warn=run.notes.append, runner=run.runner
+        )
+    return run.plugins
 
 
 def inside(run: Invocation, path: str) -> str:

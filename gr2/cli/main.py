@@ -58,7 +58,7 @@ def main(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) -> in
     from gr2.edges.process import Cancellation, Runner
 
     environ = os.environ if environ is None else environ
-    run = Invocation(environ=environ, cwd=_cwd(environ))
+    run = Invocation(environ=environ, cwd=_cwd(environ), argv=tuple(argv))
     cancellation = Cancellation()
     run.runner = Runner(cancellation, trace=lambda args: _trace(run, args))
     before = _catch_signals(cancellation)
@@ -109,10 +109,10 @@ def _outcome(argv: list[str], run: Invocation) -> Result | int:
     except (BrokenPipeError, SystemExit):
         raise
     except BaseException as error:
-        from gr2.cli.usage import asks_for_json
+        from gr2.cli.usage import asks_for
 
         # The error may have come before all options were read.
-        run.json = run.json or asks_for_json(argv, gr2)
+        run.json = run.json or asks_for("--json", argv, gr2)
         return _refused(error, run)
     return found if isinstance(found, Result) else int(found or 0)
 

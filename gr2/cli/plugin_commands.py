@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gr2.cli.command import Gr2Command, Gr2Group, Invocation, invocation_of, session_of
+from gr2.cli.usage import asks_for
 from gr2.errors import Gr2Error
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def plugin_command(ctx: click.Context, name: str) -> click.Command | None:
     run = ctx.find_root().obj
     if not isinstance(run, Invocation):
         return None
+    # Global options may follow the command, and this one decides whether there is such a command.
+    run.no_plugins = run.no_plugins or asks_for("--no-plugins", run.argv, ctx.find_root().command)
     plugins = open_for(run)
     if name not in plugins.names("command"):
         return None
@@ -59,16 +62,11 @@ def plugin_command(ctx: click.Context, name: str) -> click.Command | None:
 
 def open_for(run: Invocation) -> Plugins:
     """The plugins of this run, for commands without a session."""
-    from gr2.plugin.manager import open_plugins
+    from gr2.cli.command import plugins_of
     from gr2.store.settings import load_settings
 
-    return open_plugins(
-        load_settings(run.environ),
-        run.environ,
-        disabled=run.no_plugins,
-        warn=run.notes.append,
-        runner=run.runner,
-    )
+    found: Plugins = plugins_of(run, load_settings(run.environ))
+    return found
 
 
 def _click_command(found: PluginCommand | PluginGroup, offer: Offer) -> click.Command:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from gr2.cli.command import FLAG_GLOBALS, Invocation
@@ -22,8 +24,8 @@ def usage_error(error: click.UsageError, run: Invocation) -> Refusal:
     return Refusal(status=Status.INVALID, issues=(issue,))
 
 
-def asks_for_json(argv: list[str], root: click.Command) -> bool:
-    """Whether `argv` holds the option `--json`: not after `--`, and not as another option's value.
+def asks_for(flag: str, argv: Sequence[str], root: click.Command) -> bool:
+    """Whether `argv` holds the global option `flag`: not after `--`, and not as another option's value.
 
     Parsing stopped at the error, so the words are walked again with each command's own options in mind.
     """
@@ -32,7 +34,7 @@ def asks_for_json(argv: list[str], root: click.Command) -> bool:
     for word in words:
         if word == "--":
             return False
-        if word == "--json":
+        if word == flag:
             return True
         if word.startswith("-") and word != "-":
             if "=" not in word and _takes_value(command, word):

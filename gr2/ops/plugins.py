@@ -197,7 +197,7 @@ def _issues(plugin: Plugin, reserved: set[str]) -> list[Issue]:
     """The faults of one plugin. A disabled one has none: it was not looked at."""
     if plugin.state == "disabled":
         return []
-    codes = {"conflict": "plugin_conflict", "incompatible": "plugin_incompatible"}
+    codes = {"conflict": "plugin_conflict"}
     faults = [(codes.get(plugin.state, "plugin_failed"), plugin.error)] if plugin.error else []
     faults += [("plugin_failed", fault) for fault in plugin.faults]
     if plugin.target != "gr2.builtin.plugin":

@@ -163,6 +163,15 @@ def test_a_disabled_plugin_is_not_imported_at_all(place: Place, switch: dict[str
     assert not os.path.exists(os.path.join(place.folder, "touched"))
 
 
+def test_no_plugins_may_follow_the_command_it_makes_unknown(place: Place) -> None:
+    place.install("hello", f"open({place.folder!r} + '/touched', 'w')\n" + HELLO)
+
+    ran = place.gr2("hello", "--no-plugins")
+
+    assert ran.exit_code == 2
+    assert not os.path.exists(os.path.join(place.folder, "touched"))
+
+
 def test_check_leaves_disabled_plugins_alone(place: Place) -> None:
     place.install("broken", f"open({place.folder!r} + '/touched', 'w')\nraise SystemExit")
 

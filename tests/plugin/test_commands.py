@@ -111,6 +111,15 @@ def test_a_changing_command_that_fails_tells_its_operation(desk: Place, fail: st
     assert ran.json["operation_id"].startswith("op_")
 
 
+def test_a_broken_plugin_is_spoken_of_once_in_a_run(desk: Place) -> None:
+    desk.install("broken", "raise SystemExit(0)")
+
+    ran = desk.gr2("desk", "change")
+
+    assert ran.exit_code == 0
+    assert len([line for line in ran.stderr.splitlines() if "broken" in line]) == 1
+
+
 def test_text_is_what_its_function_shows(desk: Place) -> None:
     ran = desk.gr2("desk", "say", "a")
 
