@@ -280,7 +280,7 @@ class Journal:
 
     lane_operation: the create that made the lane, so that a later lane of the same name is another. order: the merge
     order, fixed at the first merge. creating, merging: repos whose request may have been sent and not answered; with
-    the head it was for. told_created: repos whose pull request stands in a `pr.created`. told_checks: repo to
+    the head it was for. titles: those the platform shows, by repo. told_created: repos whose pull request stands in a `pr.created`. told_checks: repo to
     "head:outcome". told_merged: `pr.merged` was written. unsent: events that belong to this state and may not be in
     the outbox yet.
     """
@@ -289,6 +289,7 @@ class Journal:
     order: tuple[str, ...] = ()
     creating: Mapping[str, str] = field(default_factory=dict)
     merging: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
     told_created: Mapping[str, int] = field(default_factory=dict)
     told_checks: Mapping[str, str] = field(default_factory=dict)
     told_merged: bool = False

@@ -46,6 +46,7 @@ class Work:
         self.group = found[0] if found else None
         self.journal = found[1] if found else Journal(lane_operation=lane.operation_id)
         self._written = found
+        self._finished: tuple[Group, Journal] | None = None
 
     @property
     def existing(self) -> Group:
@@ -74,6 +75,22 @@ class Work:
         self.note(unsent=(*self.journal.unsent, *made))
         self._write()
         self._send(fresh={str(entry["event_id"]) for entry in made})
+
+    def succeed(self, group: Group) -> None:
+        """Go on with the new `group`, written nowhere yet, in place of a finished one; `begin` writes both."""
+        if self.group is not None:
+            self._finished = (replace(self.group, superseded_by=group.pr_group_id), self.journal)
+        self.group = group
+        self.journal = Journal(lane_operation=self.lane.operation_id)
+
+    def begin(self) -> None:
+        """Write the group before its first step outside, and let the lane name it."""
+        if self._finished is not None:
+            # First: a successor that was not written is made again, one that nothing points to would be lost.
+            write_group(self.session.layout, *self._finished, temporary=self.run.temporary)
+            self._finished = None
+        self.save()
+        self.name_in_lane()
 
     def settle(self) -> None:
         """Finish what a killed command left: its events, and the lane's note of its group."""

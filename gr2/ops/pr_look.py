@@ -118,7 +118,7 @@ def changes(before: Group, after: Group, journal: Journal) -> Iterator[Event]:
         if old is None or old.pr_number != child.pr_number or child.pr_number is None:
             continue
         about_it = {"pr_group_id": after.pr_group_id, "repo": child.repo, "pr_number": child.pr_number}
-        if child.status != old.status and old.status != "planned":
+        if old.status not in {child.status, "planned"}:
             yield PrStatusChanged(**about_it, old_status=old.status, new_status=child.status)  # type: ignore[arg-type]
         if child.is_live and _outcome(child) not in _told(journal, child):
             if child.checks == "passing":
