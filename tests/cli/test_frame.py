@@ -1,0 +1,192 @@
+"""What every command shares: global options anywhere, one document, the contract's exit codes, harmless text."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gr2.testing import World
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    world.write_spec(repos=["app"], units=["alpha"])
+    return world
+
+
+@pytest.mark.parametrize(
+    "args", [["--json", "repo", "status"], ["repo", "--json", "status"], ["repo", "status", "--json"]]
+)
+def test_global_options_stand_before_or_after_the_subcommand(shop: World, args: list[str]) -> None:
+    ran = shop.call(*args)
+    assert (ran.exit_code, ran.json["schema"]) == (0, "gr2.repo.status/1")
+
+
+def test_after_two_dashes_a_global_option_is_data(shop: World) -> None:
+    ran = shop.call("exec", "run", "--shared", "--", "echo", "--json")
+    assert not ran.stdout.startswith("{")
+
+
+def test_a_global_option_as_another_options_value_is_data(shop: World) -> None:
+    ran = shop.call("plan", "--repo", "--json")
+    assert ran.exit_code == 2
+    assert ran.stdout == ""
+    assert "--json" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "schema"),
+    [
+        (["--json"], "gr2/1"),
+        (["--json", "nope"], "gr2/1"),
+        (["lane", "--json"], "gr2.lane/1"),
+        (["lane", "nope", "--json"], "gr2.lane/1"),
+        (["lane", "create", "--nope", "--json"], "gr2.lane.create/1"),
+        (["lane", "create", "--json"], "gr2.lane.create/1"),
+        (["apply", "--jobs", "many", "--json"], "gr2.apply/1"),
+        (["exec", "run", "--json"], "gr2.exec.run/1"),
+    ],
+)
+def test_usage_errors_are_documents_too(world: World, args: list[str], schema: str) -> None:
+    ran = world.call(*args)
+    assert ran.exit_code == 2
+    assert (ran.json["schema"], ran.json["status"]) == (schema, "invalid")
+    assert ran.codes == ["usage"]
+
+
+def test_a_usage_error_in_text_says_what_and_where_help_is(world: World) -> None:
+    ran = world.call("lane", "create")
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("error[usage]: ")
+    assert "gr2 lane create --help" in ran.stderr
+
+
+def test_without_a_workspace_nothing_is_written_and_the_hint_names_init(world: World) -> None:
+    ran = world.call("status", "--json")
+    assert (ran.exit_code, ran.codes) == (2, ["missing_spec"])
+    assert "gr2 workspace init" in ran.json["issues"][0]["hint"]
+    assert os.listdir(world.root) == []
+
+
+def test_a_document_is_one_ascii_line(shop: World) -> None:
+    shop.write_spec(repos=["app"], units=["alpha"], workspace_name="schön\u202e")
+    ran = shop.call("status", "--json")
+    assert ran.stdout.isascii()
+    assert ran.stdout.count("\n") == 1
+
+
+def test_text_escapes_what_could_fool_a_terminal(shop: World) -> None:
+    shop.write_spec(repos=["app"], units=["alpha"], workspace_name="a\u202eb")
+    ran = shop.call("status")
+    assert "\u202e" not in ran.stdout
+    assert "a\\u202eb" in ran.stdout
+
+
+def test_issues_in_text_stand_on_stderr_with_code_and_hint(shop: World) -> None:
+    ran = shop.call("plan", "--repo", "ap")
+    assert ran.stderr.splitlines() == [
+        "error[unknown_repo]: there is no repo 'ap'; did you mean 'app'?",
+        "  help: gr2 spec show",
+    ]
+
+
+@pytest.mark.parametrize("actor", ["me", "agent:", "agent:-x", "human:a b", "system:x", "agent:" + "x" * 65])
+def test_an_actor_has_a_kind_and_a_name(shop: World, actor: str) -> None:
+    ran = shop.call("status", "--actor", actor, "--json")
+    assert (ran.exit_code, ran.codes) == (2, ["invalid_actor"])
+
+
+def test_minus_v_shows_the_git_commands_on_stderr(shop: World) -> None:
+    ran = shop.call("apply", "-v")
+    assert "+ git clone --bare" in ran.stderr
+    assert "+ git" not in ran.stdout
+
+
+def test_minus_c_and_the_environment_name_a_workspace(shop: World) -> None:
+    assert shop.call("-C", shop.root, "plan", "--json", cwd="/").exit_code == 0
+    assert shop.call("plan", "--json", cwd="/", env={"GR2_WORKSPACE": shop.root}).exit_code == 0
+    assert shop.call("plan", "--json", cwd="/").codes == ["missing_spec"]
+
+
+def test_a_deep_directory_finds_its_workspace(shop: World) -> None:
+    shop.call("apply")
+    assert shop.call("plan", "--json", cwd="repos/app/src").exit_code == 0
+
+
+def test_a_closed_pipe_is_no_error(shop: World) -> None:
+    shop.call("apply")
+    command = f"{sys.executable} -m gr2 repo status | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=shop.root, env=shop.env, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_a_bug_leaves_one_line_and_a_log(shop: World) -> None:
+    code = (
+        "import gr2.ops.status as s, sys\n"
+        "def broken(session, **_): raise ZeroDivisionError('https://user:hunter2@example.org/x')\n"
+        "s.status = broken\n"
+        "from gr2.cli.main import main\n"
+        "sys.exit(main(['status', '--json']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=shop.root, env=shop.env, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["status"]) == (70, "internal_error")
+    log = found["issues"][0]["details"]["log"]
+    with open(log, encoding="utf-8") as file:
+        text = file.read()
+    assert "ZeroDivisionError" in text
+    assert "hunter2" not in text
+    assert os.stat(log).st_mode & 0o077 == 0
+
+
+def test_version_and_help_need_no_workspace_and_import_little(world: World) -> None:
+    code = (
+        "import sys\n"
+        "from gr2.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as error:\n    assert not error.code, error.code\n"
+        "heavy = {'pydantic', 'rich', 'importlib.metadata', 'tomlkit', 'gr2_github', 'gr2_hooks'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    for word in ("--version", "--help"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, word], cwd=world.root, env=world.env, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "gr2" in done.stdout
+
+
+def test_every_command_has_help_with_a_first_sentence(world: World) -> None:
+    import click
+
+    from gr2.cli.main import gr2
+
+    def walk(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
+        found = [(path, command)]
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None, (path, name)
+                found += walk(below, (*path, name))
+        return found
+
+    commands = walk(gr2, ("gr2",))
+    assert len(commands) > 30
+    for path, command in commands:
+        assert command.help and command.help.strip(), path
+        for param in command.params:
+            if isinstance(param, click.Option):
+                assert param.help, (path, param.name)
+
+
+def test_the_shell_function_goes_where_lane_enter_says(shop: World) -> None:
+    shop.call("apply")
+    shop.call("lane", "create", "fix")
+    script = 'eval "$(gr2 shell-init bash)"; gr2 lane enter fix >/dev/null && pwd'
+    done = subprocess.run(["bash", "-c", script], cwd=shop.root, env=shop.env, capture_output=True, text=True)
+    assert done.stdout.strip() == shop.path("agents/alpha/lanes/fix")
