@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os.path
 import re
-from dataclasses import dataclass
 
 TRANSPORTS = ("https", "http", "ssh", "git", "file")
 LENGTH_LIMIT = 4096
@@ -33,15 +32,18 @@ _QUERY_KEY = re.compile(r"[?&;#]([^=&;#?\s]{1,256})=")
 _QUERY_VALUE = re.compile(r"[^&#\s]*?(?=['\"][,;:.)\]}]{0,3}(?:\s|$)|[&#\s]|$)")
 
 
-@dataclass(frozen=True)
 class _Parts:
     """A URL taken apart. `rest` is all after the host and port, its first slash left out."""
 
-    scheme: str
-    user: str
-    host: str
-    port: str
-    rest: str
+    # Not a dataclass: every command imports this module, and making one takes time.
+    __slots__ = ("host", "port", "rest", "scheme", "user")
+
+    def __init__(self, scheme: str, user: str, host: str, port: str, rest: str) -> None:
+        self.scheme = scheme
+        self.user = user
+        self.host = host
+        self.port = port
+        self.rest = rest
 
 
 def _split(url: str) -> _Parts | None:
