@@ -33,8 +33,9 @@ def _write_log(error: BaseException, run: Invocation) -> str:
     lines = traceback.format_exception(error)
     text = f"gr2 {__version__}, Python {sys.version.split()[0]}, gr2 {' '.join(run.path)}\n{''.join(lines)}"
     folders = [os.path.join(run.session.root, ".grip/state/logs")] if run.session is not None else []
-    for folder in [*folders, tempfile.gettempdir()]:
+    for named in [*folders, ""]:
         try:
+            folder = named or tempfile.gettempdir()
             os.makedirs(folder, mode=0o700, exist_ok=True)
             descriptor, path = tempfile.mkstemp(prefix="gr2-crash-", suffix=".log", dir=folder)
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

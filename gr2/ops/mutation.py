@@ -16,7 +16,7 @@ from gr2.model.event import Context, Event
 from gr2.model.event.workspace import MaterializedRepo, WorkspaceMaterialized
 from gr2.model.spec import SPEC_VERSION
 from gr2.session import Session
-from gr2.store.operations import DeadOperation, LiveOperation, dead_operations
+from gr2.store.operations import FREE, DeadOperation, LiveOperation, dead_operations
 from gr2.store.outbox import Outbox
 
 
@@ -127,14 +127,11 @@ def mutation(
             _check_plugins(session, command, unit, lane, repos)
         if markers:
             _check_markers(session, command, unit, lane)
-        if lock is not None:
-            _recover(session, outbox, lock)
+        _recover(session, outbox, lock)
         _settle_leases(session, outbox)
         if lock == "workspace":
             _refresh_spec(session)
-        live = LiveOperation(
-            session.layout, operation_id, under=lock or "free", holder=holder_of(session, operation_id)
-        )
+        live = LiveOperation(session.layout, operation_id, under=lock or FREE, holder=holder_of(session, operation_id))
         run = Mutation(session, command, live, outbox)
         stack.callback(lambda: live.close(keep=run.untold))
         try:
@@ -228,7 +225,7 @@ def _refresh_spec(session: Session) -> None:
     refresh_compiled(session.layout)
 
 
-def _recover(session: Session, outbox: Outbox, lock: str) -> None:
+def _recover(session: Session, outbox: Outbox, lock: str | None) -> None:
     """Tell what killed operations did and did not live to tell, and remove their temporaries."""
     try:
         for dead in dead_operations(session.layout, under=lock, wait=session.wait_seconds):

@@ -2,7 +2,7 @@
 a journal of what must be told once it happened.
 
 `.grip/tmp/<operation_id>.<lock>/` exists while the operation runs; `<lock>` is the workspace-wide lock it runs under,
-"free" for none. Its `lock` file is held by gr2 and by every git that gr2 started for it; when nobody holds it, the
+`FREE` for none. Its `lock` file is held by gr2 and by every git that gr2 started for it; when nobody holds it, the
 operation is dead and the next mutating command clears it up.
 """
 
@@ -20,6 +20,7 @@ from gr2.store.layout import Layout
 
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
+FREE = "free"
 
 
 class LiveOperation:
@@ -30,7 +31,10 @@ class LiveOperation:
         self.operation_id = operation_id
         # Creation and clearing-up exclude each other, so that no directory is seen before its lock is held.
         with FileLock(layout.lock("temporary"), wait=30.0):
-            make_private_directory(self.path)
+            try:
+                make_private_directory(self.path)
+            except OSError as error:
+                raise failed_write(error, self.path) from error
             self._lock = FileLock(os.path.join(self.path, _LOCK), holder=holder)
             self._lock.acquire()
         self._journal: int | None = None
@@ -74,11 +78,12 @@ class DeadOperation:
     entries: tuple[dict[str, Any], ...]
 
 
-def dead_operations(layout: Layout, *, under: str, wait: float) -> Iterator[DeadOperation]:
+def dead_operations(layout: Layout, *, under: str | None, wait: float) -> Iterator[DeadOperation]:
     """Each operation that nobody works on any more; its directory is removed when the caller asks for the next.
 
     Call it with the lock `under` held: an operation under the same lock that seems alive then belongs to a killed gr2
     whose children live on, and is waited for at most `wait` seconds (then LockTimeout). Other live ones stay.
+    With None, for those who hold no lock, only dead operations that held none either.
     """
     try:
         names = sorted(os.listdir(layout.temporary))
@@ -89,6 +94,8 @@ def dead_operations(layout: Layout, *, under: str, wait: float) -> Iterator[Dead
         operation_id, dot, kind = name.partition(".")
         if not operation_id.startswith("op_") or not dot:
             _remove_stray(path)
+            continue
+        if under is None and kind != FREE:
             continue
         lock = FileLock(os.path.join(path, _LOCK), wait=wait if kind == under else 0.0, make=False)
         if not _take(layout, lock, must=kind == under):

@@ -113,7 +113,7 @@ def _install(shim: _Shim) -> None:
         def write(self, data):
             return torn(lambda _, part: io.FileIO.write(self, part), self.fileno(), bytes(data))
 
-    def fault_file(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):  # noqa: PLR0917
+    def fault_file(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
         if isinstance(file, int) or opener is not None or not set(mode) & set("wax"):
             return real_file(file, mode, buffering, encoding, errors, newline, closefd, opener)
         opening(file, os.O_CREAT | (os.O_TRUNC if "w" in mode else 0))
