@@ -193,3 +193,68 @@ def test_a_resolution_must_be_named(busy: World) -> None:
     ran = busy.call("failures", "resolve", "op_0123456789ab", "--json")
 
     assert (ran.exit_code, ran.json["status"]) == (2, "invalid")
+
+
+def test_a_delivery_to_standard_output_is_json_lines_and_goes_on_later(busy: World) -> None:
+    first = busy.gr2("events", "deliver", "--sink", "stdout", "--json")
+    emit(busy, "four")
+    second = busy.gr2("events", "deliver", "--sink", "stdout")
+
+    assert [event["seq"] for event in json_lines(first.stdout)] == [1, 2, 3]
+    assert [event["seq"] for event in json_lines(second.stdout)] == [4]
+    assert (first.exit_code, second.exit_code, first.stderr) == (0, 0, "")
+
+
+def test_a_delivery_that_cannot_begin_is_one_document(busy: World) -> None:
+    busy.write(".grip/events/cursors/stdout.json", "broken")
+
+    ran = busy.gr2("events", "deliver", "--sink", "stdout", "--json")
+
+    assert (ran.exit_code, ran.codes) == (3, ["cursor_invalid"])
+
+
+def test_a_delivery_says_how_every_sink_stands(busy: World) -> None:
+    config = busy.write(
+        os.path.join(busy.home, "config.toml"),
+        '[events]\nsinks = ["webhook"]\n[plugins.webhook]\nurl = "http://127.0.0.1:9/"\n',
+    )
+
+    ran = busy.gr2("events", "deliver", "--json", env={"GR2_CONFIG": config, "http_proxy": None})
+
+    rows = {row["sink"]: row for row in ran.json["sinks"]}
+    keys = ["sink", "delivered", "pending", "dead_lettered", "last_error", "next_attempt_at"]
+    assert list(rows["webhook"]) == keys
+    assert (rows["webhook"]["pending"], ran.json["status"], ran.exit_code) == (3, "attention", 0)
+    assert "operation_id" not in ran.json
+
+
+def test_no_sink_is_no_error(busy: World) -> None:
+    ran = busy.gr2("--no-plugins", "events", "deliver")
+
+    assert ran.exit_code == 0
+    assert "No sinks" in ran.stdout
+
+
+def test_gc_is_a_mutating_command(busy: World) -> None:
+    ran = busy.gr2("events", "gc", "--json")
+
+    assert (ran.exit_code, ran.json["removed"]) == (0, [])
+    assert ran.json["operation_id"].startswith("op_")
+
+
+def test_a_followed_delivery_is_killed_and_goes_on(busy: World) -> None:
+    argv = [sys.executable, "-m", "gr2", "events", "deliver", "--sink", "stdout", "--follow"]
+    with subprocess.Popen(argv, cwd=busy.root, env=busy.env, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        seen = [json.loads(first.stdout.readline())["seq"] for _ in range(3)]
+        emit(busy, "four")
+        seen.append(json.loads(first.stdout.readline())["seq"])
+        first.kill()
+    emit(busy, "five")
+
+    ran = busy.gr2("events", "deliver", "--sink", "stdout")
+
+    again = [event["seq"] for event in json_lines(ran.stdout)]
+    assert seen == [1, 2, 3, 4]
+    assert again[-1] == 5
+    assert again == list(range(again[0], 6))
