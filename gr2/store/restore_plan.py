@@ -10,7 +10,7 @@ from typing import Any
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import DURABLE, NOBODY, index_sides, is_side, store_files, tree_of, tree_sides
 from gr2.edges.git.refs import head_commit
-from gr2.edges.git.work import GITLINK, Entry, Side, buried, find_work, look, mode_of
+from gr2.edges.git.work import GITLINK, Entry, Side, buried, find_work, has_file, look, mode_of
 from gr2.store.snapshot import Snapshot
 from gr2.store.worktree import checked_out
 
@@ -82,8 +82,7 @@ def _as_head(entry: Entry) -> Entry:
 
 def _is_free(root: str, entry: Entry) -> bool:
     """Whether what stands at a clean path is the commit's, not an ignored file's."""
-    found = look(root, entry.path)
-    return found is None or entry.head is not None or os.path.isdir(os.path.join(root, entry.path))
+    return entry.head is not None or not has_file(root, entry.path)
 
 
 def _merged(git: Git, place: Place, snapshot: Snapshot, head: str, scratch: str) -> tuple[Entry, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gr2.edges.files import failed_write, first_link
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import DURABLE, index_lines, index_sides, is_side, tree_of, write_blobs
-from gr2.edges.git.work import GITLINK, Entry, Side, Signature, look, signature_of
+from gr2.edges.git.work import GITLINK, Entry, Side, Signature, has_file, look, signature_of
 from gr2.errors import Failed
 
 
@@ -125,7 +125,7 @@ def put_back(git: Git, place: Place, entries: Sequence[Entry], *, scratch: str) 
     changed = [entry for entry in entries if not is_side(root, entry.path, entry.work)]
     staged = _staged_work(git, place, changed, os.path.join(scratch, "work"))
     for entry in changed:
-        if look(root, entry.path) is not None and not os.path.isdir(os.path.join(root, entry.path)):
+        if has_file(root, entry.path):
             _unlink(root, entry.path)
     for entry in changed:
         if entry.work is not None:
@@ -192,8 +192,7 @@ def reset_paths(git: Git, place: Place, entries: Sequence[Entry]) -> None:
     root = _root(place)
     _write_index(git, place, [(entry.path, entry.head) for entry in entries])
     for entry in entries:
-        found = look(root, entry.path)
-        if found is not None and not os.path.isdir(os.path.join(root, entry.path)):
+        if has_file(root, entry.path):
             _unlink(root, entry.path)
     listing = "".join(f"{entry.path}\0" for entry in entries if entry.head is not None)
     if listing:

@@ -25,6 +25,12 @@ SETUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "eol=crlf": ("* text=auto eol=crlf\n*.bin -text\n", {}),
     "text and ident": ("*.txt text\n*.md ident text eol=lf\n", {"core.eol": "crlf"}),
 }
+_CONVERTED = ("unstaged", "staged and changed again", "untracked", "end of lines", "end of lines, staged", "names")
+_PAIRS = [
+    *((dirt, "plain") for dirt in DIRT),
+    *((dirt, setup) for dirt in _CONVERTED for setup in SETUPS if setup != "plain"),
+    ("attributes changed", "eol=crlf"),
+]
 
 
 class DirtyStrategyContract:
@@ -51,8 +57,7 @@ class DirtyStrategyContract:
         told = {"scope": "shared", "repo": "app", "message": "gr2 auto-stash: contract", "confirmed": True, **facts}
         return DirtyCheckout(path=path, operation_id="op_0123456789ab", **told)
 
-    @pytest.mark.parametrize("setup", SETUPS)
-    @pytest.mark.parametrize("dirt", DIRT)
+    @pytest.mark.parametrize(("dirt", "setup"), _PAIRS)
     def test_work_is_put_away_and_comes_back_byte_by_byte(self, world: World, dirt: str, setup: str) -> None:
         attributes, config = SETUPS[setup]
         path = make_checkout(world, attributes=attributes, config=config)

@@ -42,7 +42,7 @@ def make_checkout(world: World, *, attributes: str = "", config: Mapping[str, st
     os.symlink("dir", os.path.join(path, "link-to-dir"))
     world.write(os.path.join(path, "tool.sh"), "#!/bin/sh\n")
     os.chmod(os.path.join(path, "tool.sh"), 0o755)
-    world.git(path, "add", "--all")
+    world.git(path, "-c", "core.safecrlf=false", "add", "--all")
     world.git(path, "commit", "--quiet", "--message", "files of every kind")
     # As a fresh clone has it, with the conversions of checkout applied.
     world.git(path, "rm", "-r", "--quiet", "--cached", ".")
@@ -72,7 +72,7 @@ def _unlink(*names: str) -> Dirt:
 
 def _git(*args: str) -> Dirt:
     def make(world: World, path: str) -> None:
-        world.git(path, *args)
+        world.git(path, "-c", "core.safecrlf=false", *args)
 
     return make
 
@@ -173,7 +173,7 @@ def state_of_checkout(world: World, path: str) -> dict[str, str]:
     """Everything that counts in a checkout: commit, index entries, and every file's content, executable bit and link
     target, ignored files included."""
     found = {
-        "HEAD": world.git(path, "rev-parse", "HEAD"),
+        "HEAD": world.git(path, "rev-parse", "--verify", "--quiet", "HEAD", check=False),
         "branch": world.git(path, "symbolic-ref", "--quiet", "HEAD", check=False),
     }
     for line in world.git(path, "ls-files", "--stage", "-z").split("\0"):

@@ -173,6 +173,12 @@ def look(root: str, path: str) -> os.stat_result | None:
         return None
 
 
+def has_file(root: str, path: str) -> bool:
+    """Whether something that is not a directory stands at `path` below `root`."""
+    found = look(root, path)
+    return found is not None and not stat.S_ISDIR(found.st_mode)
+
+
 def mode_of(found: os.stat_result) -> str:
     """The mode git would record."""
     if stat.S_ISLNK(found.st_mode):
