@@ -133,9 +133,23 @@ def _refused(error: BaseException, run: Invocation) -> Refusal:
         return Refusal(status=Status.INTERRUPTED, issues=issues, signum=error.signum, operation_id=operation_id)
     if isinstance(error, Gr2Error):
         return _refusal(error, Status(error.status))
+    refused = _full_or_read_only(error)
+    if refused is not None:
+        return _refusal(refused, Status(refused.status))
     from gr2.cli.crash import crash
 
     return crash(error, run)
+
+
+def _full_or_read_only(error: BaseException) -> Gr2Error | None:
+    """The error for a disk that took no more: that can strike any write there is, and is no bug of gr2."""
+    import errno
+
+    if not isinstance(error, OSError) or error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return None
+    from gr2.edges.files import failed_write
+
+    return failed_write(error, "a file")
 
 
 def _refusal(error: Gr2Error, status: Status) -> Refusal:

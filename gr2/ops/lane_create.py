@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -283,6 +284,8 @@ def _build(run: Mutation, unit: Unit, lane: Lane) -> Lane:
         os.makedirs(os.path.dirname(final), exist_ok=True)
         os.rename(draft, final)
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            raise failed_write(error, final) from error
         path = session.layout.relative(final)
         message = f"something else is at {path}"
         raise Blocked("path_conflict", message, scope="lane", subject=lane.name, hint=f"move {path} away") from error
