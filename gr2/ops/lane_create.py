@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gr2.edges.clock import timestamp
+from gr2.edges.files import failed_write
 from gr2.edges.git import Place
 from gr2.edges.git.refs import head_commit
 from gr2.errors import Blocked, Failed, Interrupted, Invalid
