@@ -112,6 +112,7 @@ class Repository:
     rules: dict[str, Rule] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
     checks: list[CheckReport] = field(default_factory=list)
+    _trees: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:
@@ -126,6 +127,12 @@ class Repository:
         return done.stdout.decode(errors="surrogateescape").strip() if done.returncode == 0 else ""
 
     def branch(self, name: str) -> str:
+        try:
+            # A git for every look at a branch would be most of what these tests take.
+            with open(os.path.join(self.path, "refs", "heads", name), encoding="ascii") as file:
+                return file.read().strip()
+        except OSError:
+            pass
         return self.git("rev-parse", "--quiet", "--verify", f"refs/heads/{name}", ok=(0, 1))
 
     def branches(self) -> dict[str, str]:
@@ -137,7 +144,11 @@ class Repository:
         return self.rules.get(branch, Rule())
 
     def merged_tree(self, base: str, head: str) -> str:
-        return self.git("merge-tree", "--write-tree", f"refs/heads/{base}", head, ok=(0, 1)).split("\n")[0]
+        """The tree of the merge, "" when there are conflicts."""
+        pair = self.branch(base), head
+        if pair not in self._trees:
+            self._trees[pair] = self.git("merge-tree", "--write-tree", *pair, ok=(0, 1)).split("\n")[0]
+        return self._trees[pair]
 
     # Pull requests
 
