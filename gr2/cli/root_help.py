@@ -21,6 +21,8 @@ NOUNS: dict[str, tuple[str, str]] = {
     "repo": ("gr2.cli.repo:repo", "State of every checkout."),
     "lane": ("gr2.cli.lane:lane", "One task's checkouts over several repositories."),
     "exec": ("gr2.cli.exec:exec_group", "Run a command in a lane's repositories."),
+    "pr": ("gr2.cli.pr:pr", "Linked pull requests over several repositories."),
+    "review": ("gr2.cli.review:review", "Who must approve, and other people's pull requests."),
     "events": ("gr2.cli.events:events", "What happened, as a stream other tools can read."),
     "failures": ("gr2.cli.failures:failures", "Failures that wait for a decision."),
     "saved": ("gr2.cli.saved:saved", "Work that gr2 put aside, and how to have it back."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gr2.model.event import Event
@@ -93,9 +93,14 @@ def _of(error: PlatformError, child: Child) -> Issue:
 
 def take_in(work: Work, seen: Seen) -> None:
     """Record what was seen, and tell what changed."""
+    record(work, seen.children.values())
+
+
+def record(work: Work, children: Iterable[Child], *, more: Iterable[Event] = ()) -> None:
+    """Record `children` as they are now, and tell what changed, then the events `more`."""
     before = work.existing
-    after = before.with_children(seen.children.values())
-    events = tuple(changes(before, after, work.journal))
+    after = before.with_children(children)
+    events = (*changes(before, after, work.journal), *more)
     work.note(told_checks=told_checks(after, work.journal))
     finished = merged_event(after, work.journal)
     if finished is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gr2.errors import Failed
@@ -84,7 +84,7 @@ def order_of(work: Work) -> tuple[str, ...]:
 
 
 def list_groups(session: Session, *, state: str = "open") -> PrListResult:
-    """The groups of the workspace (of `--unit`, when it was named): open ones, merged ones, or all. Asks no platform."""
+    """The groups of the workspace (of `--unit`, when named): open ones, merged ones, or all. Asks no platform."""
     unit = find_unit(session, session.asked.unit).name if session.asked.unit else ""
     groups: list[Group] = []
     issues: list[Issue] = []
@@ -111,7 +111,6 @@ def group_checks(
     watch: bool = False,
     interval: float = DEFAULT_INTERVAL_SECONDS,
     timeout: float | None = None,
-    show: Callable[[Iterable[CheckLine]], None] | None = None,
 ) -> PrChecksResult:
     """The checks of the group's open pull requests.
 

@@ -1,0 +1,176 @@
+"""What must hold before the first pull request of a group is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gr2.errors import Blocked
+from gr2.model.group import FORCEABLE, Blocker, Child
+from gr2.model.outcome import Issue
+from gr2.model.platform_error import HeadMoved, PlatformError
+from gr2.model.pull_request import MergeMethod
+from gr2.ops.pr_group import Work
+from gr2.ops.pr_look import Seen, look, take_in
+from gr2.ops.pr_platform import about
+from gr2.ops.pr_policy import refresh_policies
+
+UNKNOWN_SECONDS = 30.0
+_PAUSE = 1.0
+_NEEDS_A_PERSON = frozenset({Blocker.DRAFT, Blocker.CLOSED, Blocker.CONFLICT})
+_WORDS = {
+    Blocker.DRAFT: ("it is a draft", "gr2 pr ready"),
+    Blocker.CLOSED: ("it is closed", "open it again, or gr2 pr create for a new one"),
+    Blocker.CHECKS_FAILING: ("checks fail", "gr2 pr checks"),
+    Blocker.CHECKS_PENDING: ("checks are running", "gr2 pr checks --watch"),
+    Blocker.REVIEW_REQUIRED: ("it needs approval", "gr2 review requirements"),
+    Blocker.CHANGES_REQUESTED: ("changes are requested", "push them, and ask for another review"),
+    Blocker.CONFLICT: ("it conflicts with its base", "gr2 sync run, resolve it, then gr2 pr create to push"),
+    Blocker.UNKNOWN: ("the platform has not said whether it can be merged", "gr2 pr merge again in a moment"),
+    Blocker.PROTECTED: ("the platform's own rules do not allow it", "look at the rules of its base branch"),
+}
+
+
+def words_of(blocker: str) -> tuple[str, str]:
+    """A blocker in words, and what to type or do about it."""
+    return _WORDS[Blocker(blocker)]
+
+
+def remaining_blockers(child: Child, *, force: bool) -> tuple[str, ...]:
+    """What stands in the way of `child`; `force` lifts gr2's own rules on reviews and checks."""
+    if child.status == "planned":
+        return (Blocker.UNKNOWN,)
+    return tuple(blocker for blocker in child.blockers if not (force and blocker in FORCEABLE))
+
+
+def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> None:
+    """Look at everything anew, and record it. Raises for whatever forbids to begin; see `merge_group`."""
+    live = [child for child in work.existing.prs if child.is_live]
+    refresh_policies(work.session, [(child.repo, child.base) for child in live])
+    seen = look(work.session, work.platforms, work.existing.prs)
+    refuse_unread(work, seen)
+    _refuse_moved(work, seen)
+    _wait_for_mergeability(work, seen)
+    take_in(work, seen)
+    left = [child for child in work.existing.prs if child.status != "merged"]
+    _refuse_blocked(left, force=force, auto=auto)
+    _refuse_method(work, left, method)
+    if auto and any(remaining_blockers(child, force=force) for child in left):
+        _refuse_without_auto(work, left)
+
+
+def refuse_unread(work: Work, seen: Seen) -> None:
+    """Raise the error of the first pull request that cannot be read; its `issues` are one for each."""
+    if not seen.unread:
+        return
+    issues = []
+    for repo, error in seen.unread.items():
+        child = work.existing.child(repo)
+        assert child is not None
+        issues.append(about(error, child.name, repo=repo, number=child.pr_number))
+    first: PlatformError = next(iter(seen.unread.values()))
+    first.__dict__["issues"] = tuple(issues)
+    raise first
+
+
+def _refuse_moved(work: Work, seen: Seen) -> None:
+    issues = []
+    for old in work.existing.prs:
+        new = seen.children.get(old.repo)
+        if new is not None and new.is_live and new.head_sha != old.head_sha:
+            found = HeadMoved("its head is not the commit that was last looked at", found=new.head_sha)
+            issue = about(found, new.name, repo=new.repo, number=new.pr_number)
+            moved = {"expected": old.head_sha, "found": new.head_sha, "reasons": ["head_moved"]}
+            hint = "gr2 pr status, to look at the new commits, then gr2 pr merge"
+            issues.append(replace(issue, hint=hint, details={**issue.details, **moved}))
+    _raise(issues)
+
+
+def _wait_for_mergeability(work: Work, seen: Seen) -> None:
+    """Ask again, for a while, about those of which the platform does not know yet whether they can be merged."""
+    waited = 0.0
+    while waited < UNKNOWN_SECONDS:
+        unknown = [child for child in seen.children.values() if child.is_live and child.mergeable == "unknown"]
+        if not unknown:
+            return
+        work.platforms.wait(_PAUSE)
+        waited += _PAUSE
+        again = look(work.session, work.platforms, unknown)
+        seen.children.update(again.children)
+        seen.overviews.update(again.overviews)
+        seen.unread.update(again.unread)
+        refuse_unread(work, seen)
+        _refuse_moved(work, seen)
+
+
+def _refuse_blocked(left: Sequence[Child], *, force: bool, auto: bool) -> None:
+    issues = []
+    for child in left:
+        blockers = remaining_blockers(child, force=force)
+        if auto and child.status != "planned":
+            blockers = tuple(blocker for blocker in blockers if blocker in _NEEDS_A_PERSON)
+        if blockers:
+            issues.append(_blocked(child, blockers))
+    _raise(issues)
+
+
+def _blocked(child: Child, blockers: Sequence[str]) -> Issue:
+    reasons = [words_of(blocker) for blocker in blockers]
+    message, hint = "; ".join(words for words, _ in reasons), reasons[0][1]
+    if child.status == "planned":
+        message, hint = "it has no pull request yet", "gr2 pr create --title TITLE"
+    return Issue(
+        code="not_mergeable",
+        scope="platform",
+        subject=child.name,
+        message=f"{child.name} cannot be merged: {message}",
+        hint=hint,
+        details={"repo": child.repo, "pr_number": child.pr_number, "reasons": list(blockers)},
+    )
+
+
+def _refuse_method(work: Work, left: Sequence[Child], method: MergeMethod) -> None:
+    issues = []
+    for child in left:
+        repo = work.session.spec.repo(child.repo)
+        if repo is None:
+            continue
+        methods = work.platforms.adapter(child.platform).capabilities(repo.url).merge_methods
+        if method not in methods:
+            issues.append(
+                Issue(
+                    code="method_not_allowed",
+                    scope="platform",
+                    subject=child.name,
+                    message=f"{child.name} cannot be merged by {method}; allowed: {', '.join(methods) or 'nothing'}",
+                    hint=f"gr2 pr merge --method {methods[0]}" if methods else "",
+                    details={"repo": child.repo, "pr_number": child.pr_number, "allowed": list(methods)},
+                )
+            )
+    _raise(issues)
+
+
+def _refuse_without_auto(work: Work, left: Sequence[Child]) -> None:
+    for child in left:
+        repo = work.session.spec.repo(child.repo)
+        if repo is not None and not work.platforms.adapter(child.platform).capabilities(repo.url).auto_merge:
+            raise Blocked(
+                "unsupported",
+                f"{child.platform} does not merge {child.name} by itself",
+                scope="platform",
+                subject=child.name,
+                hint="wait until everything is ready, then gr2 pr merge without --auto",
+                details={"repo": child.repo, "pr_number": child.pr_number},
+            )
+
+
+def _raise(issues: Sequence[Issue]) -> None:
+    """Raise Blocked for these issues, when there are any."""
+    if not issues:
+        return
+    first = issues[0]
+    error = Blocked(
+        first.code, first.message, scope=first.scope, subject=first.subject, hint=first.hint, details=first.details
+    )
+    error.__dict__["issues"] = tuple(issues)
+    raise error
