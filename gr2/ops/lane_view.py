@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gr2.model.checkout import RepoRow
 from gr2.model.lane import Lane
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.session import Session
+
+if TYPE_CHECKING:
+    from gr2.ops.lane_work import WorkReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,10 @@ def view_of(session: Session, unit: Unit, lane: Lane) -> LaneView:
     return view_with(session, unit, lane, rows)
 
 
-def view_with(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow]) -> LaneView:
-    """The lane with the state of its checkouts as already inspected."""
+def view_with(
+    session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow], reader: WorkReader | None = None
+) -> LaneView:
+    """The lane with the state of its checkouts as already inspected. `reader`: one for many lanes."""
     from gr2.ops.lane_progress import progress_of
 
     return LaneView(
@@ -49,7 +55,7 @@ def view_with(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow])
         agent_id=lane.agent_id,
         lane_type=lane.kind,
         state=lane.state.value,
-        progress=progress_of(session, unit, lane, rows),
+        progress=progress_of(session, unit, lane, rows, reader),
         base_branch=lane.base_branch,
         branch_map=lane.branch_map,
         repos=tuple(rows),

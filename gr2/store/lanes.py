@@ -179,17 +179,26 @@ def _unit_state(layout: Layout, unit: str) -> str:
     return os.path.join(layout.state, "units", f"{unit}.json")
 
 
+def read_unit_state(layout: Layout, unit: str) -> dict[str, Any]:
+    """What gr2 remembers of a unit: `current_lane`, and notes about the change to it that is under way.
+
+    entered_by, left_by: the operation that made the last change. leaving: {lane, operations} while work is put away.
+    restoring: {lane, saved} while work is put back. switch: {from_lane, to_lane, stashed, discarded} between the two
+    halves of a switch.
+    """
+    return read_state(_unit_state(layout, unit), version=_UNIT_STATE_VERSION) or {}
+
+
+def write_unit_state(layout: Layout, unit: str, state: Mapping[str, Any]) -> None:
+    """Replace what gr2 remembers of a unit; empty notes are left out."""
+    kept = {key: value for key, value in state.items() if value or key == "current_lane"}
+    write_state(_unit_state(layout, unit), kept, version=_UNIT_STATE_VERSION)
+
+
 def current_lane(layout: Layout, unit: str) -> str | None:
     """The name of the lane the unit is in, None when it is in none."""
-    found = read_state(_unit_state(layout, unit), version=_UNIT_STATE_VERSION)
-    name = found.get("current_lane") if found else None
+    name = read_unit_state(layout, unit).get("current_lane")
     return name if isinstance(name, str) else None
-
-
-def set_current_lane(layout: Layout, unit: str, name: str | None, *, operation_id: str) -> None:
-    """Record the lane the unit is in."""
-    state = {"current_lane": name, "operation_id": operation_id}
-    write_state(_unit_state(layout, unit), state, version=_UNIT_STATE_VERSION)
 
 
 def unit_state_file(layout: Layout, unit: str) -> str:
