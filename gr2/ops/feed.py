@@ -193,9 +193,9 @@ class _Feeding:
 
     def _in_order(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """`batch` without what the cursor has passed; says when events between are missing from the log."""
-        before, first, last = self.cursor.last_seq, batch[0]["seq"], batch[-1]["seq"]
-        begins = first == before + 1 or (before == 0 and self.delivered == 0)
-        if begins and last - first == len(batch) - 1 and all(map(_follows, batch, batch[1:])):
+        before, seqs = self.cursor.last_seq, [event["seq"] for event in batch]
+        begins = seqs[0] == before + 1 or (before == 0 and self.delivered == 0)
+        if begins and seqs == list(range(seqs[0], seqs[0] + len(seqs))):
             return batch
         kept: list[dict[str, Any]] = []
         for event in batch:
@@ -322,7 +322,3 @@ class _Feeding:
         if not before:
             before = next(iter(Reading(self.session.layout)))["seq"] - 1
         return max(0, int(newest["seq"]) - before)
-
-
-def _follows(earlier: dict[str, Any], later: dict[str, Any]) -> bool:
-    return bool(later["seq"] == earlier["seq"] + 1)
