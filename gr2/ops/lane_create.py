@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,7 +85,7 @@ def create_lane(session: Session, request: LaneRequest) -> LaneCreateResult:
         existing = read_lane(session.layout, unit, name)
         if existing is not None:
             return _found(run, unit, existing, request)
-        lane = _build(run, unit, Planner(run, unit, name, request).lane())
+        lane = build_lane(run, unit, Planner(run, unit, name, request).lane())
         _link_source(run.session, lane)
         return LaneCreateResult(
             status=Status.SUCCESS, operation_id=run.operation_id, lane=view_of(run.session, unit, lane)
@@ -267,11 +267,15 @@ def _refresh(session: Session, repo: Repo) -> None:
     session.git.run(["fetch", "--prune", "--quiet", "--", "origin"], at=mirror, network=True)
 
 
-def _build(run: Mutation, unit: Unit, lane: Lane) -> Lane:
-    """Make every checkout in a draft of the lane, then put the whole lane at its place with one rename."""
+def build_lane(run: Mutation, unit: Unit, lane: Lane, step: Callable[..., Step] | None = None) -> Lane:
+    """Make every checkout in a draft of the lane, then put the whole lane at its place with one rename.
+
+    step: makes a repo's step, called as `lane_step` is, which is what is used without one.
+    """
     session = run.session
     draft = run.scratch("lane")
-    steps = [lane_step(session, unit, lane, find_repo(session, name), draft) for name in lane.repos]
+    made = step or lane_step
+    steps = [made(session, unit, lane, find_repo(session, name), draft) for name in lane.repos]
     lane = replace(lane, start_map=make_checkouts(run, steps))
     with open(os.path.join(draft, LANE_FILE), "w", encoding="utf-8") as file:
         file.write(lane_text(lane))
