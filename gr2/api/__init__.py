@@ -96,9 +96,12 @@ if TYPE_CHECKING:
     from gr2.plugin.protocols import PlatformAdapter as PlatformAdapter
     from gr2.plugin.protocols import PutAway as PutAway
     from gr2.session import Session as Session
+    from gr2.store.cursors import read_cursor as read_cursor
     from gr2.store.layout import Layout as Layout
+    from gr2.store.outbox_read import EventLog as EventLog
     from gr2.store.saved import Saved as Saved
     from gr2.store.saved_work import SavedWork as SavedWork
+    from gr2.store.sink_state import dead_letters as dead_letters
 
 _HOMES = {
     "gr2.edges.clock": "Clock timestamp",
@@ -127,7 +130,10 @@ _HOMES = {
         "PlatformAdapter PutAway"
     ),
     "gr2.session": "Session",
+    "gr2.store.cursors": "read_cursor",
     "gr2.store.layout": "Layout",
+    "gr2.store.outbox_read": "EventLog",
+    "gr2.store.sink_state": "dead_letters",
     "gr2.store.saved": "Saved",
     "gr2.store.saved_work": "SavedWork",
 }

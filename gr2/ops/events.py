@@ -13,7 +13,7 @@ from gr2.model.event.catalog import CATALOG
 from gr2.model.event.query import EventQuery
 from gr2.model.outcome import EXIT_CODES, Result, Status, StreamedResult
 from gr2.session import Session
-from gr2.store.outbox_read import Follower, Reading, newest_event
+from gr2.store.outbox_read import EventLog, Follower, newest_event
 
 EventDict = dict[str, Any]
 POLL_SECONDS = 0.1
@@ -67,7 +67,7 @@ def events_list(session: Session, query: EventQuery, *, limit: int | None = None
 
 def _select(session: Session, query: EventQuery, limit: int | None) -> tuple[list[EventDict], int]:
     if limit is None:
-        reading = Reading(session.layout, since=query.since)
+        reading = EventLog(session.layout, since=query.since)
         return list(filter(query.matches, reading)), reading.junk
     newest = newest_event(session.layout)
     last = newest["seq"] if newest is not None else 0
@@ -75,7 +75,7 @@ def _select(session: Session, query: EventQuery, limit: int | None) -> tuple[lis
     # From the end backwards in growing windows: a long history is read only if the filters make it necessary.
     while True:
         since = max(query.since, last - window)
-        reading = Reading(session.layout, since=since)
+        reading = EventLog(session.layout, since=since)
         found = deque(filter(query.matches, reading), maxlen=limit)
         if len(found) >= limit or since <= query.since:
             return list(found), reading.junk

@@ -13,7 +13,7 @@ from gr2.errors import Failed, Gr2Error
 from gr2.model.outcome import Issue
 from gr2.session import Session
 from gr2.store.cursors import Cursor, check_consumer, check_cursor, cursor_before, read_cursor, write_cursor
-from gr2.store.outbox_read import Reading, newest_event
+from gr2.store.outbox_read import EventLog, newest_event
 from gr2.store.sink_state import (
     REJECTIONS,
     SinkState,
@@ -167,7 +167,7 @@ class _Feeding:
     def _pump(self, sink: Any, order: Order) -> bool:
         """Deliver batch after batch. True when it is worth looking again at once."""
         size = max(1, int(sink.batch_size))
-        events = iter(Reading(self.session.layout, since=self.cursor.last_seq))
+        events = iter(EventLog(self.session.layout, since=self.cursor.last_seq))
         while raw := list(islice(events, size)):
             batch = self._in_order(raw)
             if not batch:
@@ -320,5 +320,5 @@ class _Feeding:
             return 0
         before = self.cursor.last_seq
         if not before:
-            before = next(iter(Reading(self.session.layout)))["seq"] - 1
+            before = next(iter(EventLog(self.session.layout)))["seq"] - 1
         return max(0, int(newest["seq"]) - before)

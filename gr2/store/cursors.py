@@ -14,7 +14,7 @@ from gr2.errors import Blocked, Failed, Invalid
 from gr2.model.event.envelope import SEQ_LIMIT
 from gr2.model.names import CONSUMER_NAME
 from gr2.store.layout import Layout
-from gr2.store.outbox_read import Reading, event_at, newest_event
+from gr2.store.outbox_read import EventLog, event_at, newest_event
 from gr2.store.state_file import read_state, write_state
 
 VERSION = 1
@@ -88,7 +88,7 @@ def check_cursor(layout: Layout, cursor: Cursor) -> None:
     seq, event_id = cursor.last_seq, cursor.last_event_id
     if seq == 0 and event_id is None:
         return
-    found = next(iter(Reading(layout, since=max(seq - 1, 0))), None)
+    found = next(iter(EventLog(layout, since=max(seq - 1, 0))), None)
     if event_id is None:
         if found is not None and found["seq"] == seq + 1:
             return
@@ -128,7 +128,7 @@ def cursor_before(layout: Layout, consumer: str, place: str) -> Cursor:
         return Cursor(consumer=consumer)
     if place == "end":
         return Cursor(consumer=consumer, last_seq=last, last_event_id=newest["event_id"] if newest else None)
-    first = next(iter(Reading(layout)), None)
+    first = next(iter(EventLog(layout)), None)
     begin = int(first["seq"]) if first is not None else 1
     if not (place.isascii() and place.isdigit() and len(place) < 17 and begin <= int(place) <= last + 1):
         raise Invalid(

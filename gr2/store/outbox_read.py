@@ -23,7 +23,7 @@ from gr2.store.outbox_files import (
 )
 
 
-class Reading:
+class EventLog:
     """The events with a seq over `since`, as dicts in the order of the log; iterate once.
 
     Whole files and the greater part of the first one are passed over unread. `junk` counts, as iteration goes on,
@@ -136,7 +136,7 @@ def _newest_first(layout: Layout) -> list[str]:
 
 def event_at(layout: Layout, seq: int) -> dict[str, Any] | None:
     """The event with this seq, None when the log does not hold it."""
-    found = next(iter(Reading(layout, since=seq - 1)), None)
+    found = next(iter(EventLog(layout, since=seq - 1)), None)
     return found if found is not None and found["seq"] == seq else None
 
 
@@ -157,7 +157,7 @@ class Follower:
             now = (0, 0)
         if now == self._seen:
             return
-        for event in Reading(self._layout, since=self.since):
+        for event in EventLog(self._layout, since=self.since):
             self.since = event["seq"]
             yield event
         self._seen = now

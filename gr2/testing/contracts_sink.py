@@ -21,7 +21,7 @@ from gr2.model.event.base import Context
 from gr2.model.event.catalog import CATALOG
 from gr2.model.event.lane import LaneCreated
 from gr2.plugin.protocols import Delivery, EventSink
-from gr2.store.outbox_read import Reading
+from gr2.store.outbox_read import EventLog
 from gr2.testing.world import World
 
 DEADLINE = 20.0
@@ -149,7 +149,7 @@ def written(world: World, count: int) -> list[dict[str, Any]]:
             name = f"lane-{number}"
             event = LaneCreated(lane_name=name, lane_type="feature", repos=("app", "api"), branch_map={"app": name})
             outbox.emit(event, context)
-    return list(Reading(world.session().layout))[-count:]
+    return list(EventLog(world.session().layout))[-count:]
 
 
 def deliver_all(sink: EventSink, events: Sequence[dict[str, Any]]) -> None:

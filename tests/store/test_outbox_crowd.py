@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gr2.store.layout import Layout
-from gr2.store.outbox_read import Follower, Reading
+from gr2.store.outbox_read import EventLog, Follower
 
 PROJECT = Path(__file__).parents[2]
 
@@ -119,7 +119,7 @@ def test_a_stopped_writer_does_not_keep_readers_waiting(tmp_path: Path) -> None:
     writer.stdout.readline()
     os.kill(writer.pid, signal.SIGSTOP)
     try:
-        assert next(iter(Reading(Layout(str(tmp_path)))))["seq"] == 1
+        assert next(iter(EventLog(Layout(str(tmp_path)))))["seq"] == 1
     finally:
         writer.kill()
         writer.communicate()

@@ -17,7 +17,7 @@ from gr2.model.event.lane import LaneArchived
 from gr2.store import outbox_read
 from gr2.store.layout import Layout
 from gr2.store.outbox import Outbox
-from gr2.store.outbox_read import Follower, Reading, event_at, newest_event
+from gr2.store.outbox_read import EventLog, Follower, event_at, newest_event
 
 PROJECT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def emit(root: Path, count: int, *, max_bytes: int = 10_000_000) -> None:
 
 
 def read(root: Path, since: int = 0) -> list[int]:
-    return [event["seq"] for event in Reading(Layout(str(root)), since=since)]
+    return [event["seq"] for event in EventLog(Layout(str(root)), since=since)]
 
 
 def log(root: Path) -> Path:
@@ -109,7 +109,7 @@ def test_a_line_that_is_no_envelope_is_junk(tmp_path: Path, line: bytes) -> None
         file.write(line + b"\n")
     emit(tmp_path, 1)
 
-    reading = Reading(Layout(str(tmp_path)))
+    reading = EventLog(Layout(str(tmp_path)))
 
     assert [event["seq"] for event in reading] == [1, 2]
     assert reading.junk == 1
@@ -119,7 +119,7 @@ def test_a_torn_last_line_is_junk_and_never_an_event(tmp_path: Path) -> None:
     emit(tmp_path, 2)
     log(tmp_path).write_bytes(log(tmp_path).read_bytes()[:-1])
 
-    reading = Reading(Layout(str(tmp_path)))
+    reading = EventLog(Layout(str(tmp_path)))
 
     assert [event["seq"] for event in reading] == [1]
     assert reading.junk == 1
@@ -138,15 +138,15 @@ def test_unknown_types_versions_and_fields_are_given_as_they_are(tmp_path: Path)
     with log(tmp_path).open("ab") as file:
         file.write(json.dumps(strange).encode() + b"\n")
 
-    assert list(Reading(Layout(str(tmp_path)), since=1)) == [strange]
+    assert list(EventLog(Layout(str(tmp_path)), since=1)) == [strange]
 
 
 HUGE = """
 import resource, sys
 from gr2.store.layout import Layout
-from gr2.store.outbox_read import Reading
+from gr2.store.outbox_read import EventLog
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-reading = Reading(Layout(sys.argv[1]))
+reading = EventLog(Layout(sys.argv[1]))
 print(*[event["seq"] for event in reading], reading.junk)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000)
 """
@@ -183,7 +183,7 @@ def test_an_archive_that_is_no_file_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_rotation_in_the_middle_of_a_reading_loses_nothing(tmp_path: Path) -> None:
     emit(tmp_path, 100)
-    events = iter(Reading(Layout(str(tmp_path))))
+    events = iter(EventLog(Layout(str(tmp_path))))
     first = next(events)["seq"]
     emit(tmp_path, 1, max_bytes=1)
 
