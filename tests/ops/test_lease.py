@@ -314,11 +314,13 @@ def test_a_fence_renews_the_lease_of_a_command_that_takes_long(shop: World) -> N
 
 def test_a_command_holds_its_lease_and_releases_it(shop: World) -> None:
     session = session_of(shop)
-    with mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as run:
-        with held(run.session, run, "alpha", "feat") as mine:
-            assert refused(check, session_of(shop, B), "alpha", "feat").code == "lease_conflict"
-            check(session_of(shop, B), "alpha", "feat", mode="exec")
-            mine.recheck()
+    with (
+        mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as run,
+        held(run.session, run, "alpha", "feat") as mine,
+    ):
+        assert refused(check, session_of(shop, B), "alpha", "feat").code == "lease_conflict"
+        check(session_of(shop, B), "alpha", "feat", mode="exec")
+        mine.recheck()
 
     check(session_of(shop, B), "alpha", "feat")
     assert types(shop) == ["lease.acquired", "lease.released"]
@@ -326,15 +328,17 @@ def test_a_command_holds_its_lease_and_releases_it(shop: World) -> None:
 
 def test_two_commands_of_one_actor_share_a_lease_that_ends_with_the_last(shop: World) -> None:
     session = session_of(shop)
-    with mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as first:
-        with mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as second:
-            outer = held(first.session, first, "alpha", "feat")
-            inner = held(second.session, second, "alpha", "feat")
-            outer.__enter__()
-            inner.__enter__()
-            outer.__exit__(None, None, None)
-            assert len(lease_show(session, LANE).leases) == 1
-            inner.__exit__(None, None, None)
+    with (
+        mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as first,
+        mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as second,
+    ):
+        outer = held(first.session, first, "alpha", "feat")
+        inner = held(second.session, second, "alpha", "feat")
+        outer.__enter__()
+        inner.__enter__()
+        outer.__exit__(None, None, None)
+        assert len(lease_show(session, LANE).leases) == 1
+        inner.__exit__(None, None, None)
 
     assert lease_show(session, LANE).leases == ()
     assert types(shop) == ["lease.acquired", "lease.renewed", "lease.released"]
@@ -344,9 +348,11 @@ def test_a_command_leaves_the_lease_that_its_actor_had_asked_for(shop: World) ->
     session = session_of(shop)
     lease_acquire(session, LANE, mode="exec")
 
-    with mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as run:
-        with held(run.session, run, "alpha", "feat"):
-            pass
+    with (
+        mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as run,
+        held(run.session, run, "alpha", "feat"),
+    ):
+        pass
 
     assert [lease.mode for lease in lease_show(session, LANE).leases] == ["exec"]
 
@@ -354,11 +360,13 @@ def test_a_command_leaves_the_lease_that_its_actor_had_asked_for(shop: World) ->
 def test_a_command_is_told_within_five_seconds_that_its_lease_was_broken(shop: World) -> None:
     told = threading.Event()
     session = session_of(shop)
-    with mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as run:
-        with held(run.session, run, "alpha", "feat", on_lost=told.set) as mine:
-            lease_acquire(session_of(shop, B), LANE, force=True, reason="r")
-            assert told.wait(5)
-            assert refused(mine.recheck).code == "lease_lost"
+    with (
+        mutation(session, "exec.run", unit="alpha", lane="feat", lock=None) as run,
+        held(run.session, run, "alpha", "feat", on_lost=told.set) as mine,
+    ):
+        lease_acquire(session_of(shop, B), LANE, force=True, reason="r")
+        assert told.wait(5)
+        assert refused(mine.recheck).code == "lease_lost"
 
     lease_release(session_of(shop, B), LANE)
     check(session, "alpha", "feat")
@@ -369,9 +377,12 @@ def test_a_command_of_an_actor_that_lost_its_lease_does_not_start(shop: World) -
     lease_acquire(session_of(shop), LANE, ttl=10)
     shop.clock.advance(10)
 
-    with mutation(session_of(shop), "exec.run", unit="alpha", lane="feat", lock=None) as run:
-        with pytest.raises(Blocked, match="lease_lost"), held(run.session, run, "alpha", "feat"):
-            pass
+    with (
+        mutation(session_of(shop), "exec.run", unit="alpha", lane="feat", lock=None) as run,
+        pytest.raises(Blocked, match="lease_lost"),
+        held(run.session, run, "alpha", "feat"),
+    ):
+        pass
 
 
 def test_tokens_are_never_used_again_for_a_lane_that_is_made_again(shop: World) -> None:
@@ -379,9 +390,11 @@ def test_tokens_are_never_used_again_for_a_lane_that_is_made_again(shop: World) 
     from gr2.ops.lease_grant import open_book
 
     lease_acquire(session_of(shop), LANE)
-    with mutation(session_of(shop), "lane.archive", unit="alpha", lane="feat") as run:
-        with open_book(run, "alpha", "feat") as book:
-            retire(run, book)
+    with (
+        mutation(session_of(shop), "lane.archive", unit="alpha", lane="feat") as run,
+        open_book(run, "alpha", "feat") as book,
+    ):
+        retire(run, book)
 
     again = lease_acquire(session_of(shop, B), LANE)
 
