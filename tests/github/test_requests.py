@@ -240,7 +240,8 @@ def _program(path: str, text: str) -> str:
 def test_gr2_gh_names_another_gh(desk: Desk) -> None:
     _, ref = desk.opened()
     answer = json.dumps({"data": {"viewer": {"login": "other"}}})
-    text = f"import sys\nprint('gh version 2.99.1 (2026)' if '--version' in sys.argv else 'HTTP/2.0 200 OK\\r\\n\\r\\n{answer}')"
+    answer = f"HTTP/2.0 200 OK\\r\\n\\r\\n{answer}"
+    text = f"import sys\nprint('gh version 2.99.1 (2026)' if '--version' in sys.argv else '{answer}')"
     program = _program(os.path.join(desk.world.base, "my gh"), text)
 
     assert desk.another_adapter(env={"GR2_GH": program}).auth_status(ref.url).user == "other"

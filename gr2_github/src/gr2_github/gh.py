@@ -81,11 +81,10 @@ class Gh:
         if answer.status != 200:
             raise self.refusal(request, answer)
         found = _document(request, answer)
-        listed = found.get("errors") or []
-        data = found.get("data")
-        if not isinstance(listed, list) or not isinstance(data, dict | None) or (data is None and not listed):
-            raise errors.lost(request, f"{request.host} answered what makes no sense")
-        rows = tuple(error for error in listed if isinstance(error, dict))
+        listed, data = found.get("errors") or [], found.get("data")
+        rows = tuple(error for error in listed if isinstance(error, dict)) if isinstance(listed, list) else ()
+        if not isinstance(data, dict | None) or (data is None and not rows):
+            raise _senseless(request, "what makes no sense")
         return GraphAnswer(request, answer, data or {}, rows, self.now)
 
     def refusal(self, request: Request, answer: Answer) -> PlatformError:
@@ -224,9 +223,13 @@ def _document(request: Request, answer: Answer) -> dict[str, Any]:
         found = None
     if isinstance(found, dict):
         return found
+    raise _senseless(request, "what is not JSON")
+
+
+def _senseless(request: Request, what: str) -> PlatformError:
     if request.write:
-        raise errors.lost(request, f"{request.host} answered what is not JSON")
-    raise ProtocolError(f"{request.what}: {request.host} answered what is not JSON", subject=request.subject)
+        return errors.lost(request, f"{request.host} answered {what}")
+    return ProtocolError(f"{request.what}: {request.host} answered {what}", subject=request.subject)
 
 
 def _told_by_graphql(path: str, answer: Answer) -> bool:
