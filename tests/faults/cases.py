@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from gr2.plugin.protocols import DirtyCheckout
+from gr2.store.saved import all_saved
+from gr2.store.saved_work import SavedWork
 from gr2.testing import World
 from tests.faults import oracle
 from tests.faults.harness import KINDS, Faulted
@@ -138,7 +143,108 @@ def _the_spec_is_sound(world: World) -> None:
     assert world.call("spec", "validate").exit_code == 0
 
 
+_SESSION = """
+import os, sys
+from gr2.edges.git import Git
+from gr2.edges.process import Runner
+from gr2.errors import Gr2Error
+from gr2.plugin.protocols import DirtyCheckout
+from gr2.session import Asked, Session
+from gr2.store.saved import all_saved
+from gr2.store.saved_work import SavedWork
+from gr2.store.settings import load_settings
+runner, root, env = Runner(), os.getcwd(), dict(os.environ)
+settings = load_settings(env)
+git, asked = Git(runner, env), Asked(cwd=root, environ=env)
+session = Session(root=root, actor="system", asked=asked, settings=settings, runner=runner, git=git)
+"""
+_PUT_AWAY = (
+    _SESSION
+    + """
+from gr2.ops.mutation import mutation
+try:
+    with mutation(session, "sync.run") as run:
+        checkout = DirtyCheckout(path=root + "/repos/app", scope="shared", repo="app", message="gr2 auto-stash: faults")
+        SavedWork(run.session).put_away(checkout, sys.argv[1])
+except Gr2Error as error:
+    sys.exit(f"{error}")
+"""
+)
+_RESTORE = (
+    _SESSION
+    + """
+from gr2.cli.main import main
+sys.exit(main(["saved", sys.argv[1], all_saved(session.layout)[0][0].id]))
+"""
+)
+
+
+def _dirty(world: World) -> None:
+    world.write_spec(repos=("app",))
+    world.git("", "clone", "--quiet", world.remote("app"), "repos/app")
+    world.write("repos/app/README.md", b"changed\r\n")
+    world.write("repos/app/staged.txt", "staged\n")
+    world.git("repos/app", "add", "staged.txt")
+    world.write("repos/app/staged.txt", "and changed\n")
+    world.write("repos/app/new/file \u00e9", b"new\x00")
+    world.git("repos/app", "rm", "--quiet", "src/app.txt")
+    Path(world.path("repos/app/run.sh")).chmod(0o644)
+
+
+def _put_away(kind: Literal["stash", "discard"]) -> Callable[[World], None]:
+    def arrange(world: World) -> None:
+        _dirty(world)
+        place = DirtyCheckout(
+            path=world.path("repos/app"), scope="shared", repo="app", message="gr2 auto-stash: faults"
+        )
+        assert SavedWork(world.session()).put_away(place, kind) is not None
+
+    return arrange
+
+
+def _is_put_away(kind: str) -> Callable[[World], None]:
+    def check(world: World) -> None:
+        assert world.git("repos/app", "status", "--porcelain") == ""
+        found, broken = all_saved(world.session().layout)
+        assert not broken
+        assert [(saved.kind, saved.state) for saved in found] == [(kind, "kept")]
+        assert len(world.git("repos/app", "stash", "list").splitlines()) == (kind == "stash")
+        assert not os.path.exists(world.path("repos/app/.git/gr2"))
+
+    return check
+
+
+def _is_back(world: World) -> None:
+    assert world.git("repos/app", "status", "--porcelain") == "\n".join(
+        [" M README.md", " M run.sh", "D  src/app.txt", "AM staged.txt", "?? new/"]
+    )
+    assert Path(world.path("repos/app/README.md")).read_bytes() == b"changed\r\n"
+    assert world.git("repos/app", "stash", "list") == ""
+    assert not os.path.exists(world.path("repos/app/.git/gr2"))
+
+
 CASES = [
+    *(
+        Case(
+            name=f"put-away-{kind}",
+            arrange=_dirty,
+            command=["python", "-c", _PUT_AWAY, kind],
+            check=_is_put_away(kind),
+        )
+        for kind in ("stash", "discard")
+    ),
+    Case(
+        name="saved-restore-stash",
+        arrange=_put_away("stash"),
+        command=["python", "-c", _RESTORE, "restore"],
+        check=_is_back,
+    ),
+    Case(
+        name="saved-restore-discard",
+        arrange=_put_away("discard"),
+        command=["python", "-c", _RESTORE, "restore"],
+        check=_is_back,
+    ),
     Case(
         name="workspace-init-from-dirs",
         arrange=_clones_with_work,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from gr2.testing import World
 
-# What may differ between two runs that did the same: moments, processes, this machine.
+# What may differ between two runs that did the same: moments (and so commits of gr2's making), processes, this machine.
 _VOLATILE_KEY = re.compile(
     r"(?:.*_)?(?:at|since|timestamp|pid|mtime|mtime_ns|ino|inode|ctime|ctime_ns|deadline|boot|boot_id|monotonic"
-    r"|duration_ms|fingerprint|last_read|port_base)"
+    r"|duration_ms|fingerprint|last_read|port_base|commit|stash)"
 )
 _VOLATILE_TEXT = (
     (re.compile(r"\b(op|sv|ls|pg)_[0-9a-f]{12}\b"), r"\1_ID"),
