@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gr2.edges.clock import timestamp
-from gr2.edges.files import remove_tree, sync_directory
+from gr2.edges.files import failed_write, remove_tree, sync_directory
 from gr2.edges.git import Git, Place
 from gr2.edges.git.refs import head_branch, head_commit
 from gr2.edges.git.stale_locks import remove_stale_locks
@@ -73,15 +73,16 @@ class CheckoutChange:
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        """An empty directory for temporaries."""
+        """An empty directory for temporaries. Raises Failed `disk_full` and the like."""
         path = os.path.join(self.scratch_root, self._doors.ids.hex(12))
-        os.makedirs(path, 0o700)
+        try:
+            os.makedirs(path, 0o700)
+        except OSError as error:
+            raise failed_write(error, path) from error
         try:
             yield path
         finally:
-            remove_tree(path)
-            if os.path.isdir(self.scratch_root) and not os.listdir(self.scratch_root):
-                os.rmdir(self.scratch_root)
+            remove_tree(self.scratch_root)
 
     @property
     def is_mine(self) -> bool:

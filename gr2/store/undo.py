@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from gr2.edges.files import failed_write
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import tree_sides
 from gr2.edges.git.refs import head_commit
@@ -35,7 +36,10 @@ def undo(doors: Doors, path: str, git: Git, entry: Mapping[str, Any]) -> tuple[I
 
 def _scratch(place: Place, name: str) -> str:
     folder = os.path.join(place.git_dir, "gr2", name)
-    os.makedirs(folder, 0o700, exist_ok=True)
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+    except OSError as error:
+        raise failed_write(error, folder) from error
     return folder
 
 
