@@ -23,18 +23,17 @@ def run() -> list[dict[str, Any]]:
             write_spec(root, names)
             gr2("apply", "-q", cwd=root)
             sh(f"ls -d {root}/repos/* >{folder}/list")
-            plain = [
-                lambda jobs=jobs: sh(
-                    f"xargs -P{jobs} -I@ git -C @ status --porcelain=v2 --branch <{folder}/list", cwd=root
-                )
-                for jobs in (2, 4, 8)
-            ]
+            bases = [partial(_plain, root, f"{folder}/list", jobs) for jobs in (2, 4, 8)]
             ours = partial(gr2, "repo", "status", cwd=root)
             runs = 5 if count > 100 else 9
-            rows.append(compare(f"repo status, {count} clean repos", ours, plain, limit=limit, runs=runs))
+            rows.append(compare(f"repo status, {count} clean repos", ours, bases, limit=limit, runs=runs))
             if count == 1000:
                 rows.append(_peak(root))
     return rows
+
+
+def _plain(root: str, listing: str, jobs: int) -> None:
+    sh(f"xargs -P{jobs} -I@ git -C @ status --porcelain=v2 --branch <{listing}", cwd=root)
 
 
 def _peak(root: str) -> dict[str, Any]:
