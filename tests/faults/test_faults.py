@@ -20,7 +20,7 @@ from tests.faults.harness import Faulted, Mechanism, chosen, run_with_fault
 pytestmark = pytest.mark.faults
 
 FAULTS = os.environ.get("GR2_FAULTS", "")
-BUDGET = {"tree": 12, "child": 5, "gr2": 6, "enospc": 6}
+BUDGET = {"tree": 8, "child": 3, "gr2": 4, "enospc": 4}
 SHARDS = 6 if FAULTS == "full" else 1
 STRUCK = [
     pytest.param(case, kind, shard, id=f"{case.name}-{kind}" + (f"-{shard}" if SHARDS > 1 else ""))
@@ -117,6 +117,14 @@ def test_a_disaster_loses_nothing_and_a_second_run_finishes(
     stage = Stage(case, world, best_mechanism)
 
     strike_all(stage, kind, _numbers(stage.counted, kind, shard))
+
+
+@pytest.mark.parametrize("kind", ["tree", "gr2", "enospc"])
+def test_a_machine_without_a_compiler_tests_it_too(kind: str, world: World) -> None:
+    case = next(case for case in CASES if case.name == "workspace-init")
+    stage = Stage(case, world, Mechanism(None))
+
+    strike_all(stage, kind, chosen(stage.counted, kind, 3))
 
 
 def _with_checkout(world: World) -> None:
