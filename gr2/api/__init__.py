@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gr2.errors import Interrupted as Interrupted
     from gr2.errors import Invalid as Invalid
     from gr2.model.event import Event as Event
+    from gr2.model.event.query import parse_time as parse_time
     from gr2.model.names import nearest as nearest
     from gr2.model.names import visible as visible
     from gr2.model.outcome import Issue as Issue
@@ -111,6 +112,7 @@ _HOMES = {
     "gr2.edges.process": "Command Completed Runner",
     "gr2.errors": "Blocked Failed Gr2Error Interrupted Invalid",
     "gr2.model.event": "Event",
+    "gr2.model.event.query": "parse_time",
     "gr2.model.names": "nearest visible",
     "gr2.model.outcome": "Issue MutationResult Operation Result Status",
     "gr2.model.platform_error": (
