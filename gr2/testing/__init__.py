@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ControlledClock",
+    "DirtyStrategyContract",
     "EventSinkContract",
     "PlatformContract",
     "PlatformUnderTest",
