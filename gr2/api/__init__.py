@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from gr2.model.spec import Repo as Repo
     from gr2.model.spec import Spec as Spec
     from gr2.model.spec import Unit as Unit
+    from gr2.model.template import command_fault as command_fault
+    from gr2.model.template import command_words as command_words
     from gr2.model.url import local_path as local_path
     from gr2.model.url import redact as redact
     from gr2.plugin.commands import Argument as Argument
@@ -124,6 +126,7 @@ _HOMES = {
         "PullRef PullRequest PullState Review Verdict"
     ),
     "gr2.model.spec": "Repo Spec Unit",
+    "gr2.model.template": "command_fault command_words",
     "gr2.model.url": "local_path redact",
     "gr2.plugin.commands": "Argument Option PluginCommand PluginGroup Screen",
     "gr2.plugin.contexts": "Block OperationContext PluginContext SpecContext",
