@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from gr2.edges.files import make_private_directory, read_regular, write_whole
+from gr2.edges.files import failed_write, make_private_directory, read_regular, write_whole
 from gr2.errors import Failed, Invalid
 
 _LIMIT = 64 << 20
@@ -38,7 +38,10 @@ def write_state(path: str, value: Mapping[str, Any], *, version: int, temporary:
     Raises Invalid `newer_version` rather than replace a file that a newer gr2 wrote.
     """
     refuse_newer(path, version=version)
-    make_private_directory(os.path.dirname(path))
+    try:
+        make_private_directory(os.path.dirname(path))
+    except OSError as error:
+        raise failed_write(error, path) from error
     grip, found, _ = path.rpartition("/.grip/")
     if found and temporary is None:
         # What a killed gr2 leaves is removed there by later commands.
