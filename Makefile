@@ -32,6 +32,7 @@ $(STAMP): $(MANIFESTS)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "gr2 needs Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,webhook]' -e gr2_github -e gr2_hooks
+	@$(BIN)/python -m compileall -q gr2 gr2_github/src gr2_hooks/src
 	@touch $@
 
 clean:

@@ -42,20 +42,24 @@ class Demo:
         if done.returncode:
             sys.exit(f"the demo stopped: {command!r} ended with {done.returncode}")
 
+    def write(self, path: str, text: str) -> None:
+        """Add `text` to a file."""
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+
     def remotes(self) -> None:
         """Three bare repositories with two commits each."""
         for name, files in SERVICES.items():
             seed = os.path.join(self.folder, "seed", name)
             for path, content in files.items():
                 os.makedirs(os.path.dirname(os.path.join(seed, path)), exist_ok=True)
-                with open(os.path.join(seed, path), "w", encoding="utf-8") as file:
-                    file.write(content)
+                self.write(os.path.join(seed, path), content)
                 self.run(f"cd '{seed}' && git init -q . && git add . && git commit -q -m 'add {path}'", quietly=True)
             self.run(f"git clone -q --bare '{seed}' '{self.folder}/remotes/{name}.git'", quietly=True)
 
 
 def main() -> None:
-    """Spec, plan, apply, a lane for each of two units, a command in one, and what is to be seen of it."""
+    """Spec, plan, apply, a lane for each of two units, a change over two repositories, merged as one group."""
     with tempfile.TemporaryDirectory(prefix="gr2-demo-") as made:
         demo = Demo(os.path.realpath(made))
         demo.say("Three repositories, two units: a person and an agent")
@@ -66,16 +70,23 @@ def main() -> None:
         demo.run("gr2 plan")
         demo.run("gr2 apply -q")
         demo.say("Each task gets a lane: its own checkouts, on a branch of its own")
-        demo.run("gr2 lane create feat/cart --unit ada --repos app,api")
-        demo.run("gr2 lane create feat/guide --unit robot --repos docs", GR2_ACTOR="agent:robot")
+        demo.run("gr2 lane create feat/cart --unit ada --repos app,api -q")
+        demo.run("gr2 lane create feat/guide --unit robot --repos docs -q", GR2_ACTOR="agent:robot")
         demo.say("Commands run in every repository of a lane")
-        demo.run("gr2 exec run --lane ada/feat/cart -- git log --oneline")
-        demo.say("What is going on, and what happened")
-        demo.run(
-            "echo 'VAT = 19' >>agents/ada/lanes/feat/cart/repos/app/shop/cart.py 2>/dev/null || true", quietly=True
-        )
+        lane = os.path.join(demo.shop, "agents/ada/lanes/feat/cart/repos")
+        demo.write(f"{lane}/app/shop/cart.py", "VAT = 0.19\n")
+        demo.write(f"{lane}/api/openapi.yaml", "  /cart: {}\n")
+        demo.run("gr2 exec run --lane ada/feat/cart -- git commit --quiet --all --message 'A cart'")
+        demo.run("gr2 exec run --lane ada/feat/cart -- git log --oneline -1")
         demo.run("gr2 status")
-        demo.run("gr2 events list --limit 5")
+        demo.say("One change over two repositories is one group of linked pull requests")
+        demo.run("gr2 pr create --lane ada/feat/cart --title 'A cart'")
+        demo.run("gr2 local-platform check app 1 tests success")
+        demo.run("gr2 local-platform review api 1 grace approved")
+        demo.run("gr2 pr status --lane ada/feat/cart")
+        demo.run("gr2 pr merge --lane ada/feat/cart")
+        demo.say("What happened, for people and for other tools")
+        demo.run("gr2 events list --type 'pr.*' --limit 5")
         demo.say("That was gr2. Next, in a directory of your own:")
         for command in (
             "gr2 workspace init --name NAME --repo app=https://... --unit me",
