@@ -204,7 +204,10 @@ class _RepoPlanner:
             return
         elif not self.mirror.branches():
             self._issue(
-                "remote_empty", f"{self.repo.name} has no branch yet", blocking=False, hint="push one, then gr2 sync run and gr2 apply"
+                "remote_empty",
+                f"{self.repo.name} has no branch yet",
+                blocking=False,
+                hint="push one, then gr2 sync run and gr2 apply",
             )
             places = []
         elif not self._default_branch_known():

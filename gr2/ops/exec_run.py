@@ -110,8 +110,8 @@ def exec_run(session: Session, request: ExecRequest) -> ExecRunResult:
         raise Invalid("usage", "nothing to run", hint="gr2 exec run -- CMD ...")
     target = _target(session, request)
     names = tuple(checkout.repo for checkout in target.checkouts)
-    where = {"unit": target.unit_name, "lane": target.lane_name}
-    with mutation(session, "exec.run", **where, repos=names, lock=None, markers=False) as run:
+    unit, lane = target.unit_name, target.lane_name
+    with mutation(session, "exec.run", unit=unit, lane=lane, repos=names, lock=None, markers=False) as run:
         if target.issues:
             return ExecRunResult(status=Status.BLOCKED, issues=tuple(target.issues), operation_id=None)
         _check_frozen(target)

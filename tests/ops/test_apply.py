@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gr2.testing import World
+from gr2.testing import Ran, World
 
 
 def kinds(operations: list[dict[str, object]]) -> list[tuple[object, object]]:
@@ -253,8 +253,12 @@ def test_groups_and_repos_narrow_it_down(world: World) -> None:
 
 def test_two_applies_at_once_both_end_well(world: World) -> None:
     world.write_spec(repos=["app", "api", "web"])
-    rans = []
-    threads = [threading.Thread(target=lambda: rans.append(world.gr2("apply", "--json"))) for _ in range(3)]
+    rans: list[Ran] = []
+
+    def apply_once() -> None:
+        rans.append(world.gr2("apply", "--json"))
+
+    threads = [threading.Thread(target=apply_once) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -68,8 +68,8 @@ def _operations(screen: Screen, operations: Sequence[Operation]) -> None:
         counts: dict[str, int] = {}
         for item in operations:
             counts[item.kind] = counts.get(item.kind, 0) + 1
-        rows = [(str(number), _THINGS.get(kind, kind)) for kind, number in counts.items()]
-        screen.table(("", ""), rows, indent=2)
+        totals = [(str(number), _THINGS.get(kind, kind)) for kind, number in counts.items()]
+        screen.table(("", ""), totals, indent=2)
         return
     rows = [(_DOING.get(item.kind, item.kind), item.repo or item.unit, (item.path, "dim")) for item in operations]
     screen.table(("", "", ""), rows, indent=2)

@@ -18,21 +18,42 @@ _ENTRY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?")
 # What git itself, gh and the common editors write into a fresh clone. Anything else is looked at with git's own parser.
 _PLAIN: dict[str, frozenset[str]] = {
     "core": frozenset(
-        "repositoryformatversion filemode bare logallrefupdates ignorecase precomposeunicode symlinks autocrlf eol "
-        "safecrlf sparsecheckout sparsecheckoutcone abbrev quotepath untrackedcache preloadindex longpaths".split()
+        [
+            "repositoryformatversion",
+            "filemode",
+            "bare",
+            "logallrefupdates",
+            "ignorecase",
+            "precomposeunicode",
+            "symlinks",
+            "autocrlf",
+            "eol",
+            "safecrlf",
+            "sparsecheckout",
+            "sparsecheckoutcone",
+            "abbrev",
+            "quotepath",
+            "untrackedcache",
+            "preloadindex",
+            "longpaths",
+        ]
     ),
-    "remote": frozenset("url fetch tagopt prune promisor partialclonefilter gh-resolved pushdefault".split()),
-    "branch": frozenset("remote merge rebase description gh-merge-base vscode-merge-base autosetuprebase".split()),
-    "user": frozenset("name email signingkey useconfigonly".split()),
-    "extensions": frozenset("objectformat partialclone preciousobjects refstorage".split()),
-    "submodule": frozenset("active url".split()),
-    "pull": frozenset("rebase ff".split()),
-    "push": frozenset("default autosetupremote followtags".split()),
-    "gc": frozenset("auto autodetach".split()),
-    "maintenance": frozenset("auto strategy".split()),
-    "index": frozenset("version sparse".split()),
-    "advice": frozenset("detachedhead".split()),
-    "gr2": frozenset("mirrorof".split()),
+    "remote": frozenset(
+        ["url", "fetch", "tagopt", "prune", "promisor", "partialclonefilter", "gh-resolved", "pushdefault"]
+    ),
+    "branch": frozenset(
+        ["remote", "merge", "rebase", "description", "gh-merge-base", "vscode-merge-base", "autosetuprebase"]
+    ),
+    "user": frozenset(["name", "email", "signingkey", "useconfigonly"]),
+    "extensions": frozenset(["objectformat", "partialclone", "preciousobjects", "refstorage"]),
+    "submodule": frozenset(["active", "url"]),
+    "pull": frozenset(["rebase", "ff"]),
+    "push": frozenset(["default", "autosetupremote", "followtags"]),
+    "gc": frozenset(["auto", "autodetach"]),
+    "maintenance": frozenset(["auto", "strategy"]),
+    "index": frozenset(["version", "sparse"]),
+    "advice": frozenset(["detachedhead"]),
+    "gr2": frozenset(["mirrorof"]),
 }
 
 _USE_DEFAULT = {
