@@ -1,0 +1,106 @@
+"""`gc`: removes only what is provably unneeded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from gr2.edges.files import remove_tree
+from gr2.errors import Gr2Error
+from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.ops.doctor_checks import dead_temporaries
+from gr2.ops.mutation import mutation
+from gr2.session import Session
+from gr2.store.saved import KEPT_DAYS, Saved, SavedKind, SavedState, all_saved, remove_saved
+from gr2.store.saved_files import drop_files
+from gr2.store.saved_work import SavedWork
+
+_LOGS = ".grip/state/logs"
+_HOOK_OUTPUT = ".grip/events/hook_output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """Something that is gone, or (`--dry-run`) would go. kind: temporary, saved, log or hook_output."""
+
+    kind: str
+    path: str
+    saved_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcResult(MutationResult):
+    """What was removed; with `dry_run`, what would be."""
+
+    removed: tuple[Removed, ...] = ()
+    dry_run: bool = False
+
+
+def gc(session: Session, *, dry_run: bool = False) -> GcResult:
+    """Remove what killed operations left, saved work older than 30 days, and old logs. Never a stash that waits.
+
+    With `dry_run` nothing is written. Raises what every mutating command raises before it starts.
+    """
+    if dry_run:
+        return GcResult(status=Status.READY, removed=tuple(found for found, _ in _unneeded(session)), dry_run=True)
+    temporaries = [Removed(kind="temporary", path=path) for path in dead_temporaries(session)]
+    with mutation(session, "gc", markers=False, constraints=False) as run:
+        # The frame has removed what killed operations left.
+        removed = [item for item in temporaries if not os.path.lexists(session.layout.at(item.path))]
+        issues = []
+        for item, remove in _unneeded(run.session):
+            if item.kind == "temporary":
+                continue
+            try:
+                remove()
+            except Gr2Error as error:
+                issues.append(Issue.from_error(error, blocking=False))
+                continue
+            removed.append(item)
+        status = Status.ATTENTION if issues else Status.SUCCESS
+        return GcResult(status=status, issues=tuple(issues), operation_id=run.operation_id, removed=tuple(removed))
+
+
+def _unneeded(session: Session) -> Iterator[tuple[Removed, Callable[[], object]]]:
+    for path in dead_temporaries(session):
+        yield Removed(kind="temporary", path=path), partial(remove_tree, path)
+    for saved in all_saved(session.layout)[0]:
+        if _is_expired(session, saved):
+            item = Removed(kind="saved", path=saved.path, saved_id=saved.id)
+            yield item, partial(_forget, session, saved)
+    yield from _old_files(session, "log", _LOGS)
+    yield from _old_files(session, "hook_output", _HOOK_OUTPUT)
+
+
+def _is_expired(session: Session, saved: Saved) -> bool:
+    """Whether its time is over: 30 days since it was saved, or since it was restored or dropped."""
+    if saved.state is SavedState.SAVING or (saved.kind is SavedKind.STASH and saved.is_waiting):
+        return False
+    try:
+        since = datetime.fromisoformat(saved.ended_at or saved.created_at)
+    except ValueError:
+        return False
+    return session.clock.now() - since > timedelta(days=KEPT_DAYS)
+
+
+def _forget(session: Session, saved: Saved) -> None:
+    if saved.state is not SavedState.DROPPED:
+        if saved.in_checkout:
+            SavedWork(session).drop(saved.id)
+        else:
+            drop_files(session, saved)
+    elif not saved.in_checkout:
+        drop_files(session, saved)
+    remove_saved(session.layout, saved.id)
+
+
+def _old_files(session: Session, kind: str, folder: str) -> Iterator[tuple[Removed, Callable[[], object]]]:
+    top = session.layout.at(folder)
+    limit = session.clock.now().astimezone(UTC) - timedelta(days=KEPT_DAYS)
+    for name in sorted(os.listdir(top)) if os.path.isdir(top) else ():
+        path = os.path.join(top, name)
+        if datetime.fromtimestamp(os.lstat(path).st_mtime, UTC) < limit:
+            yield Removed(kind=kind, path=f"{folder}/{name}"), partial(remove_tree, path)
