@@ -121,7 +121,7 @@ def read_pulls(repository: str) -> Pulls:
     path = os.path.join(repository, FILE)
     try:
         data = read_regular(path, limit=_LIMIT)
-        found = json.loads(data) if data is not None else {"version": VERSION, "prs": []}
+        found: dict[str, Any] = json.loads(data) if data is not None else {"version": VERSION, "prs": []}
         if found["version"] != VERSION:
             raise ValueError(f"its version is {found['version']}, not {VERSION}")
         pulls = [_pull(record) for record in found["prs"]]
@@ -146,8 +146,8 @@ def _pull(record: Mapping[str, Any]) -> LocalPull:
     made: LocalPull = _made(LocalPull, record)
     return replace(
         made,
-        checks=tuple(_made(LocalCheck, check) for check in made.checks),
-        reviews=tuple(_made(LocalReview, review) for review in made.reviews),
+        checks=tuple(_made(LocalCheck, check) for check in record.get("checks", ())),
+        reviews=tuple(_made(LocalReview, review) for review in record.get("reviews", ())),
         looked=_made(Looked, record.get("looked", {})),
     )
 

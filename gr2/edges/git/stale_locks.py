@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 
 _LOOSE = re.compile(r"[0-9a-f]{2}").fullmatch
 
@@ -47,7 +46,7 @@ def lock_files(git_dir: str) -> list[str]:
 
 def _in_use(paths: set[str], work_tree: str) -> set[str]:
     """Those of `paths` that a live process may be using."""
-    if sys.platform == "linux":
+    if os.path.isdir("/proc/self/fd"):
         return _in_use_by_proc(paths, work_tree)
     return _in_use_by_lsof(paths)
 
