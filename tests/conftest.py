@@ -55,3 +55,13 @@ def _this_machine_only() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", connect)
         yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long sweeps run with `make faults`, or when `-m` asks for them; they are no part of `make test`."""
+    if os.environ.get("GR2_FAULTS") == "full" or "full" in config.getoption("-m"):
+        return
+    long = [item for item in items if item.get_closest_marker("full") is not None]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
