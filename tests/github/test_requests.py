@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from gr2.api import AuthFailed, NewPullRequest, PullRef
+from gr2.api import AuthFailed, NewPullRequest, OutcomeUnknown, PullRef
 from tests.github.standin.desk import Desk
-from tests.github.standin.hub import TOKEN
+from tests.github.standin.hub import TOKEN, Fault
 
 NASTY = (
     "quotes ' \" ` \\ $HOME $(id) %s {owner} :branch",
@@ -300,3 +300,20 @@ def test_an_older_enterprise_server_is_asked_without_what_it_does_not_know(desk:
 
     assert found.pull.title == "title"
     assert desk.hub.count() == 3
+
+
+def test_a_text_whose_answer_was_lost_is_still_known(desk: Desk) -> None:
+    url = desk.new_repository()
+    desk.push(url, "topic", {"topic.txt": "one\n"})
+    for on in ("POST /repos", "PATCH"):
+        desk.hub.faults.append(Fault(kind="cut", on=on, after=True))
+    text = "escape \x1b[31m and \\u001b"
+
+    with pytest.raises(OutcomeUnknown):
+        desk.adapter.create_pr(new(url, title=text, body=text))
+    (found,) = desk.adapter.list_prs(url, head="topic")
+    assert (found.title, found.body) == (text, text)
+    with pytest.raises(OutcomeUnknown):
+        desk.adapter.update_pr_body(found.ref, text + "links")
+
+    assert desk.adapter.get_pr(found.ref).body == text + "links"

@@ -57,8 +57,7 @@ class GitHubPlatform:
         self._gh = Gh(session, trusted=self._trusts)
         self._host = Host(self._gh)
         self._abilities: dict[Address, Capabilities] = {}
-        # What this process wrote: gh shows control characters otherwise than they are (see echo).
-        self._sent: dict[tuple[Address, int], tuple[str | None, str]] = {}
+        self._memory = echo.Memory()
 
     def matches(self, url: str) -> bool:
         found = address_of(url)
@@ -102,6 +101,7 @@ class GitHubPlatform:
             host=address.host, what=f"opening a pull request in {address}", write=True, subject=str(address)
         )
         body = {"title": new.title, "body": new.body, "base": new.base, "head": new.head, "draft": new.draft}
+        self._memory.keep((address, new.head, new.base), title=new.title, body=new.body)
         answer = self._gh.rest(request, "POST", f"{address.path}/pulls", body, timeout=timeout)
         if answer.status == 422:
             raise self._not_opened(new, request, answer.message, timeout)
@@ -109,9 +109,7 @@ class GitHubPlatform:
             found = checked(RestPull, self._gh.document(request, answer), request)
         except ProtocolError as error:
             raise _unreadable(error, answer.status) from error
-        self._sent[address, found.number] = (new.title, new.body)
-        pull = reading.created(PullRef(url=new.url, number=found.number), found)
-        return self._as_sent(address, pull)
+        return self._memory.restored(address, reading.created(PullRef(url=new.url, number=found.number), found))
 
     def get_pr(self, ref: PullRef, *, timeout: float | None = None) -> PullRequest:
         address = self._address(ref.url)
@@ -139,10 +137,9 @@ class GitHubPlatform:
         address = self._address(ref.url)
         self._refuse_to_damage(address, ref.number, body, timeout)
         request = self._changing("changing the body of", address, ref)
+        self._memory.keep((address, ref.number), body=body)
         answer = self._gh.rest(request, "PATCH", f"{address.path}/pulls/{ref.number}", {"body": body}, timeout=timeout)
         self._gh.document(request, answer)
-        title, _ = self._sent.get((address, ref.number), (None, ""))
-        self._sent[address, ref.number] = (title, body)
 
     def mark_ready(self, ref: PullRef, *, timeout: float | None = None) -> None:
         address = self._address(ref.url)
@@ -275,15 +272,7 @@ class GitHubPlatform:
     def _pull(self, ref: PullRef, found: documents.Pull) -> PullRequest:
         if found.number != ref.number:
             raise ProtocolError(f"asked for #{ref.number}, and told of #{found.number}", subject=ref.url)
-        return self._as_sent(self._address(ref.url), reading.pull_request(ref, found))
-
-    def _as_sent(self, address: Address, pull: PullRequest) -> PullRequest:
-        title, body = self._sent.get((address, pull.ref.number), (None, None))
-        if title is not None and echo.is_echo(title, pull.title):
-            pull = replace(pull, title=title)
-        if body is not None and echo.is_echo(body, pull.body):
-            pull = replace(pull, body=body)
-        return pull
+        return self._memory.restored(self._address(ref.url), reading.pull_request(ref, found))
 
     def _whole(self, ref: PullRef, timeout: float | None) -> Overview:
         found = self.prs_overview([ref], timeout=timeout)
@@ -329,7 +318,7 @@ class GitHubPlatform:
 
     def _refuse_to_damage(self, address: Address, number: int, body: str, timeout: float | None) -> None:
         """Raise Unsupported when `body` may hold a person's text that gh changed on the way here."""
-        if (address, number) in self._sent or not echo.may_be_changed(body):
+        if self._memory.is_exact(address, number) or not echo.may_be_changed(body):
             return
         request = Request(
             host=address.host, what=f"reading {address}#{number}", write=False, subject=f"{address}#{number}"
