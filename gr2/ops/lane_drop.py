@@ -51,15 +51,8 @@ def lane_drop(session: Session, repos: Sequence[str], *, lane: str = "", force: 
         _, found = lane_of(run.session, f"{unit.name}/{lane_name}")
         refuse_frozen(session, unit.name, lane_name)
         going = [name for name in found.repos if name in repos]
-        if going and len(going) == len(found.repos):
-            raise Blocked(
-                "last_repo",
-                "a lane keeps one repo at least",
-                scope="lane",
-                subject=found.id,
-                hint=f"gr2 lane archive {found.id}",
-            )
         with guard(run.session, unit.name, lane_name) as fence:
+            _refuse_last(found, going)
             _refuse_kept(run, unit, found, going, force=force)
             rows = []
             for name in going:
@@ -71,6 +64,17 @@ def lane_drop(session: Session, repos: Sequence[str], *, lane: str = "", force: 
             lane=view_of(run.session, unit, found),
             completed=tuple(_operation(unit, found, name) for name in going),
             dropped_repos=tuple(rows),
+        )
+
+
+def _refuse_last(lane: Lane, going: Sequence[str]) -> None:
+    if going and len(going) == len(lane.repos):
+        raise Blocked(
+            "last_repo",
+            "a lane keeps one repo at least",
+            scope="lane",
+            subject=lane.id,
+            hint=f"gr2 lane archive {lane.id}",
         )
 
 
