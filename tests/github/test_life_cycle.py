@@ -95,12 +95,9 @@ def test_the_status_of_ten_pull_requests_takes_at_most_two_requests(desk: Desk) 
     assert 1 <= desk.hub.count() <= 2
 
 
-@pytest.mark.parametrize("kind", ["bad_gateway", "drop", "cut", "garbage"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_create_whose_answer_is_lost_never_leads_to_a_second_pull_request(
-    group: Group, kind: str, after: bool
-) -> None:
-    group.desk.hub.faults.append(Fault(kind=kind, on="POST /repos/acme/api", after=after))
+def test_a_create_whose_answer_is_lost_never_leads_to_a_second_pull_request(group: Group, after: bool) -> None:
+    group.desk.hub.faults.append(Fault(kind="cut", on="POST /repos/acme/api", after=after))
 
     first = group.create()
     again = group.create()
