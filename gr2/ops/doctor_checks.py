@@ -117,7 +117,7 @@ class Mirrors(_Base):
         from gr2.edges.git import Place
 
         place = Place.bare(self.session.layout.mirror(repo))
-        self.session.git.run(["config", "core.repositoryformatversion", "1"], at=place)
+        self.session.git.run(["config", "--replace-all", "core.repositoryformatversion", "1"], at=place)
         self.session.git.run(["config", "extensions.preciousObjects", "true"], at=place)
         return self._row(repo)
 
