@@ -52,8 +52,13 @@ class Mutation:
         """Promise `event`: it is written by `settle`, or, should gr2 die first, by the next mutating command, if by
         then the file `path` (absolute) holds `text`. Call it before the change that it tells of."""
         event_id = self.session.ids.event()
+        self._announced.append((event_id, event, self.context(unit)))
+        self.promise(event, event_id, unit=unit, path=path, text=text)
+
+    def promise(self, event: Event, event_id: str, *, unit: str = "", path: str, text: str) -> None:
+        """The same for an event that the caller writes itself, with `tell`. A later promise of one id replaces an
+        earlier one, and its place in the order."""
         context = self.context(unit)
-        self._announced.append((event_id, event, context))
         self._live.record(
             {
                 "event_id": event_id,
@@ -70,6 +75,10 @@ class Mutation:
         for event_id, event, context in self._announced:
             self._tell(event, context, event_id)
         self._announced.clear()
+
+    def tell(self, event: Event, event_id: str, *, unit: str = "") -> None:
+        """Write a promised event. Should that fail, what it tells of stands, and the next mutating command writes it."""
+        self._tell(event, self.context(unit), event_id)
 
     def emit_once(self, event: WorkspaceMaterialized) -> None:
         """Write the event that tells of everything the journal says was made."""
@@ -107,6 +116,7 @@ def mutation(
     lane: str = "",
     repos: tuple[str, ...] = (),
     lock: str | None = "workspace",
+    wait: float | None = None,
     markers: bool = True,
     constraints: bool = True,
 ) -> Iterator[Mutation]:
@@ -114,6 +124,7 @@ def mutation(
 
     Takes the lock called `lock` (none for commands that several actors run at once), clears up what killed operations
     left, and makes the events of this one durable at its end. Errors raised by the body carry its `operation_id`.
+    wait: seconds to wait for the lock, as long as the session waits for everything else when None.
     markers, constraints: whether failure markers and plugins may refuse it.
     Raises Invalid `newer_version`; Blocked `workspace_locked`, `unresolved_failure`, or what a plugin says.
     """
@@ -122,7 +133,7 @@ def mutation(
     outbox = open_outbox(session)
     with ExitStack() as stack:
         if lock is not None:
-            stack.enter_context(_locked(session, lock, operation_id))
+            stack.enter_context(_locked(session, lock, operation_id, session.wait_seconds if wait is None else wait))
         if constraints:
             _check_plugins(session, command, unit, lane, repos)
         if markers:
@@ -181,17 +192,17 @@ def locked_error(timeout: LockTimeout, waited: float) -> Blocked:
 
 
 @contextmanager
-def _locked(session: Session, name: str, operation_id: str) -> Iterator[None]:
+def _locked(session: Session, name: str, operation_id: str, wait: float) -> Iterator[None]:
     lock = FileLock(
         session.layout.lock(name),
-        wait=session.wait_seconds,
+        wait=wait,
         holder=holder_of(session, operation_id),
         pause=_pause(session),
     )
     try:
         lock.acquire()
     except LockTimeout as error:
-        raise locked_error(error, session.wait_seconds) from error
+        raise locked_error(error, wait) from error
     try:
         yield
     finally:
@@ -251,8 +262,13 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
     from gr2.model.event.catalog import event_class
 
     _tell_made(outbox, [entry for entry in dead.entries if "made" in entry])
+    promised: dict[str, dict[str, Any]] = {}
     for entry in dead.entries:
-        if "type" not in entry or not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
+        if "type" in entry:
+            promised.pop(entry["event_id"], None)
+            promised[entry["event_id"]] = entry
+    for entry in promised.values():
+        if not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
             continue
         kind = event_class(entry["type"])
         if kind is not None:
