@@ -59,7 +59,7 @@ def clear(path: str, name: str) -> None:
 @pytest.mark.parametrize("kind", ["stash", "discard"])
 @given(committed=st.lists(STEP, max_size=6), steps=st.lists(STEP, min_size=1, max_size=8))
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
