@@ -77,7 +77,7 @@ class Mutation:
         self._announced.clear()
 
     def tell(self, event: Event, event_id: str, *, unit: str = "") -> None:
-        """Write a promised event. Should that fail, what it tells of stands, and the next mutating command writes it."""
+        """Write a promised event. Should that fail, what it tells of stands, and the next command writes it."""
         self._tell(event, self.context(unit), event_id)
 
     def emit_once(self, event: WorkspaceMaterialized) -> None:
