@@ -26,6 +26,33 @@ def mark_completed(layout: Layout, checkout: str, *, stage: str, hook_name: str)
     _add(layout, checkout, "completed", [stage, hook_name])
 
 
+def note_run(layout: Layout, checkout: str, run_id: str, how: str) -> None:
+    """Note that the run `run_id` of a hook in `checkout` is `how`: running, failed or ended."""
+    with FileLock(layout.lock("hook_state"), wait=10.0):
+        found = _read(layout, checkout)
+        write_state(_path(layout, checkout), {**found, "last": f"{how} {run_id}"}, version=VERSION)
+
+
+def note_completed(layout: Layout, checkout: str, run_id: str, *, stage: str, hook_name: str) -> None:
+    """Record that the hook completed in its run `run_id`, both with one rename."""
+    with FileLock(layout.lock("hook_state"), wait=10.0):
+        found = _read(layout, checkout)
+        entry = [stage, hook_name]
+        done = found["completed"] if entry in found["completed"] else [*found["completed"], entry]
+        written = {**found, "completed": done, "last": f"completed {run_id}"}
+        write_state(_path(layout, checkout), written, version=VERSION)
+
+
+def run_note(run_id: str, how: str) -> str:
+    """The text that `state_path` holds while the last run is `run_id`, and `how` it stands."""
+    return f'"last": "{how} {run_id}"'
+
+
+def state_path(layout: Layout, checkout: str) -> str:
+    """The state file of `checkout`."""
+    return _path(layout, checkout)
+
+
 def count_once(layout: Layout, checkout: str, *, stage: str, hook_name: str) -> None:
     """Count the hook as completed one time: it is `completed`, and its next run is passed over by `take_pass`."""
     mark_completed(layout, checkout, stage=stage, hook_name=hook_name)
@@ -62,7 +89,7 @@ def _path(layout: Layout, checkout: str) -> str:
 def _read(layout: Layout, checkout: str) -> dict[str, Any]:
     found = read_state(_path(layout, checkout), version=VERSION) or {}
     lists = {name: [list(entry) for entry in found.get(name, [])] for name in ("completed", "passes")}
-    return {"checkout": checkout, **lists}
+    return {"checkout": checkout, "last": str(found.get("last", "")), **lists}
 
 
 def _add(layout: Layout, checkout: str, name: str, entry: list[str]) -> None:
