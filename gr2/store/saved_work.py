@@ -6,7 +6,7 @@ import os
 from typing import Literal, Protocol
 
 from gr2.edges.clock import timestamp
-from gr2.edges.files import failed_write, remove_tree
+from gr2.edges.files import failed_write, is_inside, remove_tree
 from gr2.edges.git import Place
 from gr2.edges.git.blobs import write_blobs
 from gr2.edges.git.status import in_progress
@@ -15,7 +15,17 @@ from gr2.errors import Blocked, Gr2Error
 from gr2.model.outcome import Issue
 from gr2.store.journal import CheckoutChange, checkout_change, needs_recovery
 from gr2.store.restore_plan import RestoreConflict, plan_restore, rows_of
-from gr2.store.saved import Doors, Saved, SavedKind, SavedState, find_saved, read_saved, set_state, write_saved
+from gr2.store.saved import (
+    Doors,
+    Saved,
+    SavedKind,
+    SavedState,
+    all_saved,
+    find_saved,
+    read_saved,
+    set_state,
+    write_saved,
+)
 from gr2.store.snapshot import capture, drop_stash, load, pin, push_stash, unpin
 from gr2.store.undo import finish_restore
 from gr2.store.worktree import put_back, take_away
@@ -221,15 +231,22 @@ class SavedWork:
             return change.recovered
 
     def _require_checkout(self, saved: Saved) -> None:
-        if not os.path.isdir(Place.checkout(self._doors.layout.at(saved.path)).git_dir):
-            raise Blocked(
-                "path_conflict",
-                f"the checkout {saved.path} that holds this work is not there",
-                scope="repo",
-                subject=saved.path,
-                hint=f"put the checkout back at {saved.path}",
-                details={"saved_id": saved.id},
-            )
+        layout = self._doors.layout
+        if os.path.isdir(Place.checkout(layout.at(saved.path)).git_dir):
+            return
+        archives = [
+            other.id
+            for other in all_saved(layout)[0]
+            if other.kind is SavedKind.ARCHIVE and other.is_waiting and is_inside(saved.path, other.path)
+        ]
+        raise Blocked(
+            "path_conflict",
+            f"the checkout {saved.path} that holds this work is not there",
+            scope="repo",
+            subject=saved.path,
+            hint=f"gr2 saved restore {archives[-1]}" if archives else f"put the checkout back at {saved.path}",
+            details={"saved_id": saved.id},
+        )
 
     def _relative(self, path: str) -> str:
         return self._doors.layout.relative(path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gr2.edges.files import failed_write
+from gr2.edges.files import failed_write, is_inside
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import tree_sides
 from gr2.edges.git.refs import head_commit
@@ -55,14 +55,25 @@ def _bring_back(doors: Doors, path: str, git: Git, place: Place, saved_id: str, 
     pin(git, place, saved_id, saved.commit)
     if moved:
         return _restore_on_top(doors, path, git, place, saved, snapshot)
-    theirs = not_ours(git, place, snapshot.entries, scratch=_scratch(place, "compare"))
+    theirs = _put_back_what_is_ours(git, place, snapshot.entries)
     if theirs:
         return [_keep(doors, path, git, place, saved, snapshot)]
-    put_back(git, place, snapshot.entries, scratch=_scratch(place, "back"))
     drop_stash(git, place, saved.stash)
     remove_saved(doors.layout, saved_id)
     unpin(git, place, saved_id)
     return []
+
+
+def _put_back_what_is_ours(git: Git, place: Place, entries: Sequence[Entry]) -> list[str]:
+    """Bring back every file that nobody has worked on since; gives the paths of the others, which stay."""
+    theirs = not_ours(git, place, entries, scratch=_scratch(place, "compare"))
+    ours = [entry for entry in entries if not any(_overlap(entry.path, other) for other in theirs)]
+    put_back(git, place, ours, scratch=_scratch(place, "back"))
+    return theirs
+
+
+def _overlap(one: str, other: str) -> bool:
+    return is_inside(one, other) or is_inside(other, one)
 
 
 def _keep(doors: Doors, path: str, git: Git, place: Place, saved: Saved, snapshot: Snapshot) -> Issue:
@@ -105,10 +116,9 @@ def _finish_restoring(doors: Doors, path: str, git: Git, place: Place, told: Map
     if saved is None or saved.state is SavedState.DROPPED:
         return []
     entries = entries_from_rows(told["entries"])
-    theirs = not_ours(git, place, entries, scratch=_scratch(place, "compare"))
+    theirs = _put_back_what_is_ours(git, place, entries)
     if theirs:
         return [kept_issue(path, saved)]
-    put_back(git, place, entries, scratch=_scratch(place, "back"))
     finish_restore(doors, git, place, saved)
     return []
 

@@ -22,17 +22,20 @@ def take_away(git: Git, place: Place, entries: Sequence[Entry], signatures: Mapp
     A file that is not the one that was looked at any more stays: Failed `work_changed`.
     """
     root = _root(place)
+    here = [entry.path for entry in entries if entry.work is not None]
+    for path in here:
+        _require_unchanged(root, path, signatures[path])
     _write_index(git, place, [(entry.path, entry.head) for entry in entries if entry.index != entry.head])
-    for entry in entries:
-        if entry.work is not None:
-            _remove(root, entry.path, signatures[entry.path])
+    for path in here:
+        _require_unchanged(root, path, signatures[path])
+        _unlink(root, path)
     listing = "".join(f"{entry.path}\0" for entry in entries if entry.head is not None)
     if listing:
         args = ["checkout-index", "--force", "-u", "-z", "--stdin"]
         git.run(args, at=place, input=listing.encode(errors="surrogateescape"))
 
 
-def _remove(root: str, path: str, signature: Signature) -> None:
+def _require_unchanged(root: str, path: str, signature: Signature) -> None:
     found = look(root, path)
     if found is None or signature_of(found) != signature:
         raise Failed(
@@ -41,7 +44,6 @@ def _remove(root: str, path: str, signature: Signature) -> None:
             scope="repo",
             hint="run the same command again",
         )
-    _unlink(root, path)
 
 
 def _unlink(root: str, path: str) -> None:

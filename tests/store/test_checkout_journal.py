@@ -6,15 +6,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from gr2.edges.locks import is_held
-from gr2.errors import Blocked, Failed
+from gr2.errors import Blocked, Failed, Interrupted
 from gr2.plugin.protocols import DirtyCheckout
 from gr2.store.journal import checkout_change, journal_path, lock_path, needs_recovery
 from gr2.store.saved import SavedState, all_saved, set_state
+from gr2.store.saved_files import archive_tree, finish_archives
 from gr2.store.saved_work import SavedWork
 from gr2.testing import World
 
@@ -167,6 +168,7 @@ def test_putting_away_that_was_cut_short_is_undone(shop: World) -> None:
 
 def test_what_a_person_wrote_after_the_kill_stays_and_so_does_the_saved_work(shop: World) -> None:
     shop.write(f"{APP}/README.md", "mine\n")
+    shop.write(f"{APP}/run.sh", "mine\n")
     saved = SavedWork(shop.session()).put_away(place_of(shop), "stash")
     assert saved is not None
     set_state(shop.session(), saved, SavedState.SAVING)
@@ -176,6 +178,7 @@ def test_what_a_person_wrote_after_the_kill_stays_and_so_does_the_saved_work(sho
     assert recover(shop) == ["stash_kept"]
 
     assert shop.read(f"{APP}/README.md") == "written after the kill\n"
+    assert shop.read(f"{APP}/run.sh") == "mine\n"
     assert [(found.id, found.state) for found in all_saved(shop.session().layout)[0]] == [(saved.id, "kept")]
     assert len(shop.git(APP, "stash", "list").splitlines()) == 1
 
@@ -273,6 +276,76 @@ def test_an_error_in_the_middle_is_undone_at_once(shop: World) -> None:
 
     assert shop.read(f"{APP}/README.md") == "mine\n"
     assert not needs_recovery(shop.session().layout, APP)
+
+
+def test_ctrl_c_in_the_middle_is_undone_at_once(shop: World) -> None:
+    shop.write(f"{APP}/README.md", "mine\n")
+    session = shop.session()
+
+    def press(argv: Sequence[str]) -> None:
+        if "checkout-index" in argv:
+            session.runner.cancellation.trip(2)
+
+    session.runner._trace = press
+    with pytest.raises(Interrupted):
+        SavedWork(session).put_away(place_of(shop), "stash")
+
+    assert shop.read(f"{APP}/README.md") == "mine\n"
+    assert shop.git(APP, "stash", "list") == ""
+    assert not needs_recovery(session.layout, APP)
+
+
+def test_a_file_that_changes_while_it_is_put_away_stays(shop: World) -> None:
+    shop.write(f"{APP}/README.md", "mine\n")
+    shop.write(f"{APP}/new.txt", "new\n")
+    session = shop.session()
+
+    def type_on(argv: Sequence[str]) -> None:
+        if "stash" in argv:
+            shop.write(f"{APP}/new.txt", "new and newer\n")
+
+    session.runner._trace = type_on
+    with pytest.raises(Failed, match="work_changed"):
+        SavedWork(session).put_away(place_of(shop), "stash")
+
+    assert shop.read(f"{APP}/new.txt") == "new and newer\n"
+    assert shop.read(f"{APP}/README.md") == "mine\n"
+    assert [found.files for found in all_saved(session.layout)[0]] == [("README.md", "new.txt")]
+
+
+def test_work_in_an_archived_checkout_says_how_to_have_that_back(shop: World) -> None:
+    shop.write(f"{APP}/README.md", "mine\n")
+    saved = SavedWork(shop.session()).put_away(place_of(shop), "stash")
+    assert saved is not None
+    archive = archive_tree(shop.session(), [APP], path=APP)
+
+    with pytest.raises(Blocked, match="path_conflict") as refusal:
+        SavedWork(shop.session()).restore(saved.id)
+
+    assert refusal.value.hint == f"gr2 saved restore {archive.id}"
+
+
+def test_an_archiving_that_was_cut_short_is_finished(shop: World) -> None:
+    shop.git("", "clone", "--quiet", shop.remote("api"), "repos/api")
+    saved = archive_tree(shop.session(), [APP, "repos/api"], path="repos")
+    set_state(shop.session(), saved, SavedState.SAVING)
+    os.rename(shop.path(f".grip/trash/{saved.id}/1-api"), shop.path("repos/api"))
+
+    finished = finish_archives(shop.session())
+
+    assert [(found.id, found.state) for found in finished] == [(saved.id, "kept")]
+    assert os.listdir(shop.path("repos")) == []
+
+
+def test_an_archiving_that_moved_nothing_yet_is_forgotten(shop: World) -> None:
+    saved = archive_tree(shop.session(), [APP], path=APP)
+    set_state(shop.session(), saved, SavedState.SAVING)
+    os.rename(shop.path(f".grip/trash/{saved.id}/0-app"), shop.path(APP))
+
+    assert finish_archives(shop.session()) == []
+
+    assert all_saved(shop.session().layout)[0] == []
+    assert status(shop) == ""
 
 
 def test_a_journal_of_a_checkout_that_is_gone_is_forgotten(shop: World) -> None:
