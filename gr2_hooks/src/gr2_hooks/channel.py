@@ -89,10 +89,11 @@ def _rows(path: str, *, tail: int = 0) -> Iterator[dict[str, Any]]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        return
     with os.fdopen(descriptor, "rb", buffering=_BLOCK) as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            return
         if tail and found.st_size > tail:
             file.seek(found.st_size - tail)
         while line := file.readline(_TAIL):

@@ -104,8 +104,8 @@ def rebuild(session: Session, change: Any) -> RecallRebuildResult:
         with FileLock(layout.lock("sink.recall"), wait=session.wait_seconds):
             _remove(path)
             with Recall(layout, name=_NEW, bulk=True) as new:
-                kept = new.add(event for event in _gone(session) if event.get("owner_unit") not in silent)
-                indexed = new.add(event for event in EventLog(layout) if event.get("owner_unit") not in silent)
+                _, kept = new.add(event for event in _gone(session) if event.get("owner_unit") not in silent)
+                _, indexed = new.add(event for event in EventLog(layout) if event.get("owner_unit") not in silent)
                 new.finish()
             _publish(path, os.path.join(layout.events, "recall.sqlite"))
     except LockTimeout as error:

@@ -15,26 +15,29 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from time import monotonic
 from typing import Any
 
 from gr2.api import Failed, Layout, make_private_directory
 
 VERSION = 1
-_BATCH = 5000
 _CHUNK = 500
+_NOT_SEARCHED = frozenset({"version", "event_id", "timestamp"})
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _WORD = re.compile(r"[^\W_]+")
 _TABLES = """
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, unit TEXT NOT NULL, body TEXT NOT NULL
 );
 CREATE TABLE named (
-    kind TEXT NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, name, id)
+    kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, id INTEGER NOT NULL,
+    PRIMARY KEY (kind, name, at, id)
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(text, content='', detail=none, columnsize=0);
 """
 _INDEXES = "CREATE INDEX IF NOT EXISTS events_at ON events (at);"
 _ADD = "INSERT INTO events (id, event_id, at, unit, body) VALUES (?, ?, ?, ?, ?)"
-_ADD_NAME = "INSERT OR IGNORE INTO named (kind, name, id) VALUES (?, ?, ?)"
+_ADD_NAME = "INSERT OR IGNORE INTO named (kind, name, at, id) VALUES (?, ?, ?, ?)"
 _ADD_WORDS = "INSERT INTO words (rowid, text) VALUES (?, ?)"
 
 ACTOR, LANE, REPO = "actor", "lane", "repo"
@@ -94,7 +97,8 @@ class Recall:
         # A bulk load goes into a file of its own that nobody sees before it is whole.
         self._db.execute(f"PRAGMA journal_mode = {'OFF' if self._bulk else 'WAL'}")
         self._db.execute(f"PRAGMA synchronous = {'OFF' if self._bulk else 'NORMAL'}")
-        self._db.execute("PRAGMA cache_size = -32768")
+        self._db.execute("PRAGMA cache_size = -65536")
+        self._db.execute("PRAGMA wal_autocheckpoint = 8000")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == VERSION:
             return
@@ -104,45 +108,48 @@ class Recall:
         if not self._bulk:
             self._db.executescript(_INDEXES)
 
-    def add(self, events: Iterable[Mapping[str, Any]]) -> int:
-        """Index events that are not there yet, in their order; how many were new. All of a batch, or none of it.
+    def add(self, events: Iterable[Mapping[str, Any]], *, deadline: float = float("inf")) -> tuple[int, int]:
+        """Index events that are not there yet, in their order, for at most `deadline` seconds (a first part is always
+        taken); how many were taken, and how many of these were new. All that was taken is there, or none of it.
 
         Raises Failed `recall_unreadable` when the file cannot be written.
         """
-        added = 0
+        end = monotonic() + deadline
+        taken = new = 0
         source = iter(events)
         try:
-            while batch := list(islice(source, _BATCH)):
-                added += self._add(batch)
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                while (taken == 0 or monotonic() < end) and (part := list(islice(source, _CHUNK))):
+                    new += self._add(part)
+                    taken += len(part)
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
         except sqlite3.Error as error:
             raise unreadable(self.path, error) from error
-        return added
+        return taken, new
 
-    def _add(self, batch: Sequence[Mapping[str, Any]]) -> int:
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            known = self._known([event["event_id"] for event in batch])
-            new = list({event["event_id"]: event for event in batch if event["event_id"] not in known}.values())
-            first = db.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
-            numbered = list(enumerate(new, first))
-            db.executemany(_ADD, [_row(number, event) for number, event in numbered])
-            db.executemany(_ADD_NAME, [name for number, event in numbered for name in _names(number, event)])
-            db.executemany(_ADD_WORDS, [(number, text_of(event)) for number, event in numbered])
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        return len(new)
+    def _add(self, part: Sequence[Mapping[str, Any]]) -> int:
+        known = self._known([event["event_id"] for event in part])
+        first = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
+        fresh = {event["event_id"]: event for event in part if event["event_id"] not in known}
+        rows, names, words = [], [], []
+        for number, event in enumerate(fresh.values(), first):
+            at = moment_of(event["timestamp"])
+            rows.append(_row(number, at, event))
+            names += _names(number, at, event)
+            words.append((number, text_of(event)))
+        self._db.executemany(_ADD, rows)
+        self._db.executemany(_ADD_NAME, names)
+        self._db.executemany(_ADD_WORDS, words)
+        return len(rows)
 
     def _known(self, ids: Sequence[str]) -> set[str]:
-        found: set[str] = set()
-        for start in range(0, len(ids), _CHUNK):
-            part = ids[start : start + _CHUNK]
-            marks = ",".join("?" * len(part))
-            rows = self._db.execute(f"SELECT event_id FROM events WHERE event_id IN ({marks})", part)  # noqa: S608
-            found.update(row[0] for row in rows)
-        return found
+        marks = ",".join("?" * len(ids))
+        rows = self._db.execute(f"SELECT event_id FROM events WHERE event_id IN ({marks})", ids)  # noqa: S608
+        return {row[0] for row in rows}
 
     def find(self, wanted: Wanted, *, limit: int) -> list[dict[str, Any]]:
         """The newest `limit` events that are wanted, newest last. Raises Failed `recall_unreadable`."""
@@ -179,32 +186,29 @@ def unreadable(path: str, error: Exception) -> Failed:
     )
 
 
-def _row(number: int, event: Mapping[str, Any]) -> tuple[int, str, int, str, str]:
+def _row(number: int, at: int, event: Mapping[str, Any]) -> tuple[int, str, int, str, str]:
     unit = event.get("owner_unit")
-    said = json.dumps(event, separators=(",", ":"))
-    return number, event["event_id"], moment_of(event["timestamp"]), unit if isinstance(unit, str) else "", said
+    return number, event["event_id"], at, unit if isinstance(unit, str) else "", _encode(event)
 
 
 def moment_of(timestamp: str) -> int:
     """Microseconds of Unix time."""
-    text = timestamp.upper()
     try:
-        return round(datetime.fromisoformat(text).timestamp() * 1_000_000)
+        return round(datetime.fromisoformat(timestamp).timestamp() * 1_000_000)
     except (ValueError, OverflowError):
-        # A leap second: datetime knows none.
-        return round(datetime.fromisoformat(f"{text[:17]}59{text[19:]}").timestamp() * 1_000_000)
+        # A small letter, or a leap second: datetime knows none.
+        text = timestamp.upper()
+        return round(datetime.fromisoformat(f"{text[:17]}{min(text[17:19], '59')}{text[19:]}").timestamp() * 1_000_000)
 
 
-def _names(number: int, event: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+def _names(number: int, at: int, event: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
     found = event.get("actor")
-    if isinstance(found, str):
-        yield ACTOR, found, number
+    names = [(ACTOR, found, at, number)] if isinstance(found, str) else []
     for key in ("lane_name", "from_lane", "to_lane"):
         found = event.get(key)
         if isinstance(found, str) and found:
-            yield LANE, found, number
-    for name in repos_of(event):
-        yield REPO, name, number
+            names.append((LANE, found, at, number))
+    return names + [(REPO, name, at, number) for name in repos_of(event)]
 
 
 def repos_of(event: Mapping[str, Any]) -> list[str]:
@@ -216,15 +220,22 @@ def repos_of(event: Mapping[str, Any]) -> list[str]:
 
 
 def text_of(event: Mapping[str, Any]) -> str:
-    """What of an event can be searched: its type and every text in it, ids of events left out."""
+    """What of an event can be searched: its type and every text and number in it, its id and time left out."""
     parts: list[str] = []
-    _collect([value for key, value in event.items() if key not in {"event_id", "timestamp"}], parts)
-    return " ".join(parts)
+    for key, value in event.items():
+        if key in _NOT_SEARCHED:
+            continue
+        if type(value) is str:
+            parts.append(value)
+        else:
+            _collect(value, parts)
+    # A lone surrogate is no text for SQLite.
+    return " ".join(parts).encode(errors="replace").decode()
 
 
 def _collect(value: object, parts: list[str]) -> None:
     if isinstance(value, str):
-        parts.append(value.encode(errors="replace").decode())
+        parts.append(value)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             parts.append(str(key))
@@ -245,24 +256,30 @@ def _occur(words: Sequence[str], body: str) -> bool:
 
 def _query(wanted: Wanted) -> tuple[str, list[Any]]:
     """SQL for the bodies of what is wanted, newest first; every value is bound."""
-    tables, where, values = ["events e"], [], []
+    tables, where = ["events e"], []
+    values: list[Any] = []
+    first = "e"
     names = ((ACTOR, wanted.actor), (LANE, wanted.lane), (REPO, wanted.repo))
     for index, (kind, name) in enumerate((kind, name) for kind, name in names if name):
         tables.append(f"named n{index}")
         where.append(f"n{index}.kind = ? AND n{index}.name = ? AND n{index}.id = e.id")
         values += [kind, name]
+        if index:
+            where.append(f"n{index}.at = n0.at")
+        first = "n0"
     if wanted.unit:
         where.append("e.unit = ?")
         values.append(wanted.unit)
     for sign, moment in ((">=", wanted.since), ("<=", wanted.until)):
         if moment is not None:
-            where.append(f"e.at {sign} ?")
+            where.append(f"{first}.at {sign} ?")
             values.append(moment)
+    order = f"{first}.at DESC, {first}.id DESC"
     tokens = [token for word in wanted.words for token in _WORD.findall(word)]
     if tokens:
         tables.append("words w")
         where.append("w.words MATCH ? AND w.rowid = e.id")
         values.append(" AND ".join(f'"{token}"' for token in tokens))
-    order = "w.rowid" if tokens else "n0.id" if len(tables) > 1 else "e.id"
+        order = "w.rowid DESC"
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    return f"SELECT e.body FROM {', '.join(tables)}{condition} ORDER BY {order} DESC", values  # noqa: S608
+    return f"SELECT e.body FROM {', '.join(tables)}{condition} ORDER BY {order}", values  # noqa: S608
