@@ -1,4 +1,7 @@
-"""A timeline as one HTML page that needs nothing else: no network, no fonts, no scripts but the filter's."""
+"""A timeline as one HTML page that needs nothing else: no network, no fonts, no scripts but the filter's.
+
+What follows `#` in its address is what the filter begins with.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,8 @@ function apply() {
   }
 }
 input.addEventListener("input", apply);
+input.value = decodeURIComponent(location.hash.slice(1));
+apply();
 for (const kind of ["mouseover", "focusin"])
   document.addEventListener(kind, event => {
     const item = event.target.closest("[data-text]");
