@@ -49,6 +49,7 @@ class Gh:
         self._trusted = trusted
         self._environ: Mapping[str, str] = session.asked.environ
         self._program = ""
+        self._version = (0, 0)
         self.timeout = session.settings.platform_timeout_seconds
 
     def rest(
@@ -96,6 +97,13 @@ class Gh:
         if not 200 <= answer.status < 300:
             raise self.refusal(request, answer)
         return _document(request, answer)
+
+    @property
+    def tells_by_length(self) -> bool:
+        """Whether gh changed nothing in an answer that has the length GitHub says: 2.23 replaces escapes, and what it
+        puts there is shorter; later ones also put two bytes in the place of a C1 character's two."""
+        self._found()
+        return self._version == (2, 23)
 
     @property
     def now(self) -> float:
@@ -155,8 +163,9 @@ class Gh:
             match = re.search(rb"gh version (\d+)\.(\d+)", completed.stdout)
             if match is None:
                 raise AuthFailed(f"{program} is not gh", code="platform_missing", subject="gh", hint=_INSTALL)
-            if (int(match.group(1)), int(match.group(2))) < MINIMUM_VERSION:
-                shown = b".".join(match.groups()).decode()
+            self._version = (int(match.group(1)), int(match.group(2)))
+            if self._version < MINIMUM_VERSION:
+                shown = ".".join(map(str, self._version))
                 raise AuthFailed(f"gh {shown} is too old", code="platform_missing", subject="gh", hint=_INSTALL)
             self._program = program
         return self._program

@@ -320,21 +320,23 @@ class GitHubPlatform:
         """Raise Unsupported when `body` may hold a person's text that gh changed on the way here."""
         if self._memory.is_exact(address, number) or not echo.may_be_changed(body):
             return
-        request = Request(
-            host=address.host, what=f"reading {address}#{number}", write=False, subject=f"{address}#{number}"
-        )
-        # Uncompressed, GitHub says how long its answer is, and what gh replaces has another length.
-        answer = self._gh.rest(
-            request, "GET", f"{address.path}/pulls/{number}", timeout=timeout, headers=("Accept-Encoding: identity",)
-        )
-        self._gh.document(request, answer)
-        if answer.headers.get("content-length") != str(len(answer.body)):
+        subject = pull_subject(address, number)
+        if not self._gh.tells_by_length or not self._has_told_length(address, number, timeout):
             raise Unsupported(
-                f"the body of {address}#{number} holds characters that gh does not hand over as they are, "
+                f"the body of {subject} may hold control characters, which gh does not hand over as they are, "
                 "so it is left alone",
-                subject=f"{address}#{number}",
-                hint="remove the control characters from the body, or the lines between gr2's markers by hand",
+                subject=subject,
+                hint="change what stands between gr2's markers by hand, or remove ^X and \\u00xx from the body",
             )
+
+    def _has_told_length(self, address: Address, number: int, timeout: float | None) -> bool:
+        subject = pull_subject(address, number)
+        request = Request(host=address.host, what=f"reading {subject}", write=False, subject=subject)
+        # Uncompressed, GitHub says how long its answer is.
+        headers = ("Accept-Encoding: identity",)
+        answer = self._gh.rest(request, "GET", f"{address.path}/pulls/{number}", timeout=timeout, headers=headers)
+        self._gh.document(request, answer)
+        return answer.headers.get("content-length") == str(len(answer.body))
 
     def _enqueue(self, found: documents.Pull, request: Request, expected_head: str, timeout: float | None) -> Merged:
         variables = {"id": found.id, "head": expected_head}
