@@ -80,8 +80,11 @@ class Runner:
         """Run one program to its end. Raises Interrupted when cancelled; every other ending is a value."""
         return next(iter(self.run_many([command], jobs=1)))[1]
 
-    def run_many(self, commands: Iterable[Command], *, jobs: int) -> Iterator[tuple[int, Completed]]:
-        """Run programs, at most `jobs` at a time, and give (index, Completed) as each ends."""
+    def run_many(self, commands: Iterable[Command | None], *, jobs: int) -> Iterator[tuple[int, Completed]]:
+        """Run programs, at most `jobs` at a time, and give (index, Completed) as each ends.
+
+        A None among the commands says that the next one has to wait until one of those that run has ended.
+        """
         pending = enumerate(commands)
         with selectors.DefaultSelector() as selector:
             live: set[Child] = set()
@@ -92,6 +95,8 @@ class Runner:
                         item = next(pending, None)
                         if item is None:
                             exhausted = True
+                            break
+                        if item[1] is None:
                             break
                         self.cancellation.check()
                         if self._trace is not None:
@@ -105,7 +110,9 @@ class Runner:
                         else:
                             yield child.index, child.done
                     if not live:
-                        return
+                        if exhausted:
+                            return
+                        continue
                     for child in _pump(selector, live):
                         live.discard(child)
                         self.cancellation._children.discard(child)

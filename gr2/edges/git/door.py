@@ -189,7 +189,7 @@ class Git:
             raise self.error(completed)
         return completed.exit_code == 0
 
-    def run_many(self, commands: Iterable[Command], *, jobs: int) -> Iterator[tuple[int, Completed]]:
+    def run_many(self, commands: Iterable[Command | None], *, jobs: int) -> Iterator[tuple[int, Completed]]:
         """Run many commands at once; see Runner.run_many."""
         return self.runner.run_many(commands, jobs=jobs)
 
