@@ -84,6 +84,28 @@ class Mutation:
         """Write the event that tells of everything the journal says was made."""
         self._tell(event, self.context(), self.made_event_id)
 
+    def withhold(self, key: str) -> None:
+        """Keep the announced events back under `key`: a blocking hook failed. See `release`."""
+        from gr2.store.withheld import withhold
+
+        entries = [
+            {"event_id": event_id, "type": event.TYPE, "payload": event.payload(), "unit": context.owner_unit}
+            for event_id, event, context in self._announced
+        ]
+        withhold(self.session.layout, key, entries)
+        self._announced.clear()
+
+    def release(self, key: str) -> None:
+        """Write the events kept back under `key`: what failed then has now succeeded."""
+        from gr2.model.event.catalog import event_class
+        from gr2.store.withheld import forget_withheld, withheld
+
+        for entry in withheld(self.session.layout, key):
+            kind = event_class(entry["type"])
+            if kind is not None and not self.outbox.contains(entry["event_id"]):
+                self.outbox.emit(kind(**entry["payload"]), self.context(entry["unit"]), event_id=entry["event_id"])
+        forget_withheld(self.session.layout, key)
+
     def _tell(self, event: Event, context: Context, event_id: str) -> None:
         # What it tells of is done and stands: the journal stays, for the next mutating command to write the event.
         try:
@@ -96,11 +118,12 @@ class Mutation:
         """Note something in the journal for whoever clears up after this operation (see `recover`)."""
         self._live.record(entry)
 
-    def made(self, repo: str, path: str) -> None:
-        """Note that the checkout of `repo` is about to appear at the absolute `path`. Should gr2 die before it says
-        so, the next mutating command does."""
+    def made(self, repo: str, path: str, *, first: bool) -> None:
+        """Note that the checkout of `repo` is about to appear at the absolute `path`, the `first` the repo has. Should
+        gr2 die before it says so, the next mutating command does."""
         context = {**vars(self.context()), "owner_unit": ""}
-        self._live.record({"made": repo, "path": path, "event_id": self.made_event_id, "context": context})
+        entry = {"made": repo, "path": path, "first": first, "event_id": self.made_event_id, "context": context}
+        self._live.record(entry)
 
     def scratch(self, name: str) -> str:
         """An unused path in the operation's directory of temporaries, on the workspace's file system."""
@@ -276,10 +299,13 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
 
 
 def _tell_made(outbox: Outbox, entries: list[dict[str, Any]]) -> None:
-    made = list(dict.fromkeys(entry["made"] for entry in entries if os.path.isdir(entry["path"])))
+    made: dict[str, bool] = {}
+    for entry in entries:
+        if os.path.isdir(entry["path"]):
+            made[entry["made"]] = made.get(entry["made"], False) or entry["first"]
     if made and not outbox.contains(entries[0]["event_id"]):
         event = WorkspaceMaterialized(
-            repos=tuple(MaterializedRepo(repo=name, first_materialize=False) for name in made)
+            repos=tuple(MaterializedRepo(repo=name, first_materialize=first) for name, first in made.items())
         )
         outbox.emit(event, Context(**entries[0]["context"]), event_id=entries[0]["event_id"])
 
