@@ -120,7 +120,8 @@ class _Loop:
         self._note(step, error, blocking=True)
         with self._lock:
             self._ended[id(step)] = ("failed", operation)
-            self._stopped = self._stopped or self._stop_at_failure
+            # A hook's failure that blocks ends the whole operation.
+            self._stopped = self._stopped or self._stop_at_failure or getattr(error, "stops_all", False)
 
     def _note(self, step: Step, error: Gr2Error, *, blocking: bool) -> None:
         with self._lock:
