@@ -153,8 +153,9 @@ def second_verdict(seen: Seen, distance: Distance, strategy: str) -> Verdict:
         message = f"it has {_commits(distance.own)} that are nowhere else"
         hint = f"git -C {seen.checkout.path} switch -c BRANCH"
         return _left(seen, "branch_diverged", message, hint=hint, details=_told(seen, distance))
-    if distance.behind == 0 and not distance.rewritten:
-        return UP_TO_DATE
+    if distance.behind == 0:
+        # Forward only: what the remote took back is told, and stays here.
+        return _diverged(seen, distance) if distance.rewritten else UP_TO_DATE
     if distance.ahead == 0:
         return Verdict(kind="fast-forward")
     if strategy == "ff-only":
