@@ -265,7 +265,11 @@ def test_gr2_gh_names_another_gh(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("printed", "words"),
-    [("gh version 2.22.9 (2023)", "2.22 is too old"), ("gh version 1.9 (2021)", "1.9"), ("hello", "is not gh")],
+    [
+        ("gh version 2.22.9 (2023)", "2.22 is too old"),
+        ("gh version 1.9 (2021)", "1.9"),
+        ("hello", "does not say that it is gh"),
+    ],
 )
 def test_a_gh_that_is_too_old_is_said_to_be(desk: Desk, printed: str, words: str) -> None:
     _, ref = desk.opened()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MINIMUM_VERSION = (2, 23)
 _ANSWER_LIMIT = 64 << 20
+# How long a program may take to say its version: it asks nobody.
+_START_SECONDS = 30.0
 # Only how things look, or where else they are written: none of it may reach what gr2 reads.
 _UNWANTED = ("GH_FORCE_TTY", "CLICOLOR_FORCE", "GH_DEBUG", "DEBUG")
 _QUIET = {
@@ -162,7 +164,10 @@ class Gh:
             )
             match = re.search(rb"gh version (\d+)\.(\d+)", completed.stdout)
             if match is None:
-                raise AuthFailed(f"{program} is not gh", code="platform_missing", subject="gh", hint=_INSTALL)
+                # Also of a gh that hangs: it is of no use either.
+                raise AuthFailed(
+                    f"{program} does not say that it is gh", code="platform_missing", subject="gh", hint=_INSTALL
+                )
             self._version = (int(match.group(1)), int(match.group(2)))
             if self._version < MINIMUM_VERSION:
                 shown = ".".join(map(str, self._version))
