@@ -104,12 +104,10 @@ class Operation:
 class Result:
     """What an op returns. A subclass adds fields; JSON shows them under their own names.
 
-    shows_issues: its text tells its issues itself, so that they need not be repeated. change_directory: where the
-    person's shell should go (see `gr2 shell-init`).
+    shows_issues: its text tells its issues itself, so that they need not be repeated.
     """
 
     shows_issues: ClassVar[bool] = False
-    change_directory: ClassVar[str | None] = None
 
     status: Status
     issues: tuple[Issue, ...] = ()
@@ -118,6 +116,11 @@ class Result:
     def exit_code(self) -> int:
         """The process exit code of the contract for this status."""
         return EXIT_CODES[self.status]
+
+    @property
+    def change_directory(self) -> str | None:
+        """The absolute directory the person's shell should go to (see `gr2 shell-init`), None to stay."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

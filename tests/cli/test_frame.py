@@ -163,12 +163,16 @@ def test_version_and_help_need_no_workspace_and_import_little(world: World) -> N
 def test_every_command_has_help_with_a_first_sentence(world: World) -> None:
     import click
 
+    from gr2.cli.command import Invocation
     from gr2.cli.main import gr2
+    from gr2.edges.process import Runner
+
+    run = Invocation(environ=world.env, cwd=world.root, runner=Runner())
 
     def walk(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
         found = [(path, command)]
         if isinstance(command, click.Group):
-            context = click.Context(command)
+            context = click.Context(command, obj=run)
             for name in command.list_commands(context):
                 below = command.get_command(context, name)
                 assert below is not None, (path, name)
