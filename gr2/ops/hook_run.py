@@ -264,15 +264,19 @@ class _Record:
             exit_code=outcome.exit_code,
         )
         self._promise(event, self.end_id, "completed")
-        note_completed(layout, place.path, self.started_id, stage=hook.stage, hook_name=hook.name)
-        self._run.tell(event, self.end_id, unit=place.unit_name)
+        try:
+            note_completed(layout, place.path, self.started_id, stage=hook.stage, hook_name=hook.name)
+        finally:
+            self._run.tell(event, self.end_id, unit=place.unit_name)
 
     def failed(self, outcome: HookOutcome) -> None:
         """Say that it failed."""
         event = self._failure(outcome)
         self._promise(event, self.end_id, "failed")
-        note_run(self._run.session.layout, self._place.path, self.started_id, "failed")
-        self._run.tell(event, self.end_id, unit=self._place.unit_name)
+        try:
+            note_run(self._run.session.layout, self._place.path, self.started_id, "failed")
+        finally:
+            self._run.tell(event, self.end_id, unit=self._place.unit_name)
 
     def _failure(self, outcome: HookOutcome) -> HookFailed:
         return HookFailed(

@@ -284,10 +284,11 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
     """Write the events that `dead` announced, whose change happened, and that are not in the outbox yet."""
     from gr2.model.event.catalog import event_class
 
-    _tell_made(outbox, [entry for entry in dead.entries if "made" in entry])
+    kept_back = _withheld(session)
+    _tell_made(outbox, [entry for entry in dead.entries if "made" in entry and entry["event_id"] not in kept_back])
     promised: dict[str, dict[str, Any]] = {}
     for entry in dead.entries:
-        if "type" in entry:
+        if "type" in entry and entry["event_id"] not in kept_back:
             promised.pop(entry["event_id"], None)
             promised[entry["event_id"]] = entry
     for entry in promised.values():
@@ -296,6 +297,12 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
         kind = event_class(entry["type"])
         if kind is not None:
             outbox.emit(kind(**entry["payload"]), Context(**entry["context"]), event_id=entry["event_id"])
+
+
+def _withheld(session: Session) -> frozenset[str]:
+    from gr2.store.withheld import withheld_ids
+
+    return withheld_ids(session.layout)
 
 
 def _tell_made(outbox: Outbox, entries: list[dict[str, Any]]) -> None:
