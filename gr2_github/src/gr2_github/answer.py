@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([1-5][0-9][0-9])\b[^\n]*\n")
@@ -106,6 +105,8 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _date(text: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError):

@@ -12,7 +12,7 @@ Number = Annotated[int, Field(gt=0)]
 
 
 class _Graph(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, defer_build=True)
 
 
 class Actor(_Graph):
@@ -220,7 +220,7 @@ class Abilities(_Graph):
 
 
 class _Rest(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class RestUser(_Rest):
