@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gr2.errors import Gr2Error
 from gr2.model.checkout import RepoRow
+from gr2.model.group import GroupState
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue, Result, read_status
 from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
@@ -15,6 +17,8 @@ from gr2.ops.lane_view import LaneView, view_with
 from gr2.session import Session
 from gr2.store.failures import Marker, unresolved
 from gr2.store.lanes import current_lane, read_lanes
+from gr2.store.pr_groups import read_group
+from gr2.store.saved import waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,7 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
     failures = tuple(unresolved(session.layout))
     issues = [*(_failure(marker) for marker in failures), *issues]
     issues += _of_rows(rows[: len(base)])
-    issues += [issue for view in views for issue in _of_lane(view)]
+    issues += [issue for view in views for issue in _of_lane(session, view)]
     return StatusResult(
         status=read_status(issues),
         issues=tuple(issues),
@@ -115,8 +119,36 @@ def _of_rows(rows: Sequence[RepoRow]) -> list[Issue]:
     return found
 
 
-def _of_lane(view: LaneView) -> list[Issue]:
+def _of_lane(session: Session, view: LaneView) -> list[Issue]:
     name = f"{view.owner_unit}/{view.lane_name}"
+    found = _of_work(view, name) + _of_group(session, view, name)
+    kept = waiting(session.layout, unit=view.owner_unit, lane=view.lane_name)
+    if kept:
+        found.append(
+            _note("saved_work", "lane", name, f"lane {name} has saved work", f"gr2 lane enter {name} --restore")
+        )
+    return found
+
+
+def _of_group(session: Session, view: LaneView, name: str) -> list[Issue]:
+    """What the lane's pull requests wait for, as last recorded."""
+    try:
+        found = read_group(session.layout, view.pr_group_id) if view.pr_group_id else None
+    except Gr2Error as error:
+        return [Issue.from_error(error, blocking=False)]
+    if found is None:
+        return []
+    state = GroupState(found[0].state)
+    if state in {GroupState.MERGEABLE, GroupState.PARTIALLY_MERGED}:
+        message = f"the pull requests of {name} are {state.value.replace('_', ' ')}"
+        return [_note(f"pr_{state.value}", "lane", name, message, f"gr2 pr merge --lane {name}")]
+    if state is GroupState.CHECKS_FAILING:
+        message = f"checks of the pull requests of {name} fail"
+        return [_note("pr_checks_failing", "lane", name, message, f"gr2 pr checks --lane {name}")]
+    return []
+
+
+def _of_work(view: LaneView, name: str) -> list[Issue]:
     if any(not row.exists for row in view.repos):
         return [_note("not_materialized", "lane", name, f"lane {name} lacks a checkout", "gr2 apply")]
     stuck = [row for row in view.repos if row.in_progress]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gr2.cli.screen import Screen, text_for
+from gr2.cli.text.lane_list import progress_of
 from gr2.cli.text.repo import branch_of, distance, work_of
 from gr2.ops.lane_view import LaneView
 from gr2.ops.status import StatusResult
-
-PROGRESS_STYLES = {"merged": "good", "in_review": "blue", "unpushed": "yellow", "active": "cyan", "stale": "dim"}
 
 
 @text_for(StatusResult)
@@ -40,5 +39,4 @@ def _lane(lane: LaneView, current: str | None) -> tuple[str | tuple[str, str], .
     mark = "*" if lane.lane_name == current else " "
     dirty = sum(1 for row in lane.repos if row.dirty)
     work = f"{dirty} of {len(lane.repos)} with uncommitted work" if dirty else ", ".join(row.repo for row in lane.repos)
-    state = lane.progress if lane.state == "active" else lane.state
-    return (mark, lane.lane_name, (state, PROGRESS_STYLES.get(state, "")), (work, "dim"))
+    return (mark, lane.lane_name, progress_of(lane), (work, "dim"))

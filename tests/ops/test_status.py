@@ -1,0 +1,98 @@
+"""`status`: one screen that says what needs a person, each line with the command to type."""
+
+from __future__ import annotations
+
+import pytest
+
+from gr2.testing import World
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    world.write_spec(repos=["app", "api"], units=["alpha"])
+    world.call("apply")
+    return world
+
+
+def needs(world: World) -> dict[str, str]:
+    found = world.call("status", "--json").json
+    assert found["status"] == ("attention" if found["issues"] else "ok")
+    assert all(issue["hint"].startswith("g") for issue in found["issues"])
+    return {issue["code"]: issue["hint"] for issue in found["issues"]}
+
+
+def test_a_workspace_that_needs_nobody_says_so(shop: World) -> None:
+    assert needs(shop) == {}
+    assert shop.call("status").stdout.endswith("Nothing needs you.\n")
+
+
+def test_what_is_missing_is_made_by_apply(world: World) -> None:
+    world.write_spec(repos=["app"], units=["alpha"])
+    assert needs(world) == {"not_materialized": "gr2 apply"}
+
+
+def test_uncommitted_work_in_a_shared_checkout_is_named(shop: World) -> None:
+    shop.write("repos/app/README.md", "changed")
+    assert needs(shop) == {"dirty_shared_repo": "git -C repos/app status"}
+
+
+def test_a_checkout_behind_its_remote_is_brought_up_to_date_by_sync(shop: World) -> None:
+    shop.git("repos/app", "reset", "--quiet", "--hard", "HEAD~1")
+    assert needs(shop) == {"behind": "gr2 sync run"}
+
+
+def test_a_merge_that_waits_for_a_person_is_named(shop: World) -> None:
+    shop.commit("repos/app", {"README.md": "mine"})
+    shop.git("repos/app", "checkout", "--quiet", "-b", "other", "HEAD~1")
+    shop.commit("repos/app", {"README.md": "theirs"})
+    shop.git("repos/app", "merge", "main", check=False)
+    assert "operation_in_progress" in needs(shop)
+
+
+def test_commits_that_are_nowhere_else_ask_for_a_pull_request(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    assert needs(shop) == {}
+    shop.commit("agents/alpha/lanes/fix/repos/app", {"new.txt": "new"})
+    assert needs(shop) == {"unpushed_work": 'gr2 pr create --lane alpha/fix --title "..."'}
+
+
+def test_work_put_away_at_exit_is_offered_again(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.call("lane", "enter", "fix")
+    shop.write("agents/alpha/lanes/fix/repos/app/README.md", "half done")
+    shop.call("lane", "exit")
+    assert needs(shop) == {"saved_work": "gr2 lane enter alpha/fix --restore"}
+
+
+def test_a_group_that_can_be_merged_is_offered(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.commit("agents/alpha/lanes/fix/repos/app", {"new.txt": "new"})
+    assert shop.call("pr", "create", "--lane", "fix", "--title", "New").exit_code == 0
+    assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
+
+
+def test_the_screen_shows_units_lanes_and_odd_checkouts(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.call("lane", "enter", "fix")
+    shop.write("repos/api/README.md", "changed")
+    screen = shop.call("status").stdout
+    assert "alpha  in fix" in screen
+    assert "* fix" in " ".join(screen.split())
+    assert "repos/api" in screen
+    assert "repos/app" not in screen
+
+
+def test_status_writes_nothing(shop: World) -> None:
+    import os
+
+    def stamp() -> list[tuple[str, int]]:
+        return sorted(
+            (os.path.join(folder, name), os.lstat(os.path.join(folder, name)).st_mtime_ns)
+            for folder, _, names in os.walk(shop.root)
+            for name in names
+        )
+
+    before = stamp()
+    shop.call("status")
+    shop.call("repo", "status")
+    assert stamp() == before
