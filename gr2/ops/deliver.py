@@ -153,8 +153,8 @@ def deliver_pending(session: Session, *, budget: float = BUDGET_SECONDS) -> None
     except Gr2Error:
         return
     end = session.clock.monotonic() + budget
-    for index, name in enumerate(names):
-        left = (end - session.clock.monotonic()) / (len(names) - index)
+    for name in names:
+        left = end - session.clock.monotonic()
         if left > 0:
             _attempt(session, name, left)
 

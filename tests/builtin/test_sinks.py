@@ -21,7 +21,9 @@ from pydantic import ValidationError
 from gr2.api import PluginContext
 from gr2.builtin.sinks import Stdout, Webhook, WebhookSettings, retry_after
 from gr2.errors import Invalid
-from gr2.testing import EventSinkContract, World
+from gr2.store.failures import Marker, write_marker
+from gr2.store.sink_state import read_sink_state
+from gr2.testing import EventSinkContract, Ran, World
 from gr2.testing.contracts_sink import written
 
 
@@ -259,3 +261,29 @@ def test_a_reader_that_is_gone_means_wait(world: World, monkeypatch: pytest.Monk
     delivery = Stdout(PluginContext(name="stdout", session=world.session())).deliver([{"a": 1}], deadline=1)
 
     assert delivery.accepted == 0
+
+
+def resolve_a_failure(world: World, url: str) -> Ran:
+    """A mutating command with one event, while the webhook is switched on."""
+    world.write_spec()
+    marker = Marker(
+        operation_id="op_0123456789ab", operation="apply", repo="app", failed_at="2026-01-01T00:00:00+00:00"
+    )
+    write_marker(world.session().layout, marker)
+    text = f'[events]\nsinks = ["webhook"]\n[plugins.webhook]\nurl = "{url}"\n'
+    env = {"GR2_CONFIG": world.write(world.home + "/config.toml", text), "http_proxy": None}
+    return world.call("failures", "resolve", "op_0123456789ab", "--resolution", "retry", "--json", env=env)
+
+
+def test_a_mutating_command_delivers_what_it_emitted(world: World, receiver: Receiver) -> None:
+    ran = resolve_a_failure(world, receiver.url)
+
+    assert ran.json["status"] == "success"
+    assert [event["type"] for event in receiver.events] == ["failure.resolved"]
+
+
+def test_a_sink_that_is_away_changes_nothing_of_the_commands_result(world: World) -> None:
+    ran = resolve_a_failure(world, "http://127.0.0.1:9/")
+
+    assert (ran.exit_code, ran.json["status"], ran.json["issues"], ran.stderr) == (0, "success", [], "")
+    assert read_sink_state(world.session().layout, "webhook").failures == 1
