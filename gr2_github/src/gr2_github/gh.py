@@ -101,6 +101,12 @@ class Gh:
         return _document(request, answer)
 
     @property
+    def in_use(self) -> str:
+        """Version and path. Raises AuthFailed `platform_missing`."""
+        program = self._found()
+        return f"gh {'.'.join(map(str, self._version))} at {program}"
+
+    @property
     def tells_by_length(self) -> bool:
         """Whether gh changed nothing in an answer that has the length GitHub says: 2.23 replaces escapes, and what it
         puts there is shorter; later ones also put two bytes in the place of a C1 character's two."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -91,6 +91,15 @@ class GitHubPlatform:
                 body_limit=BODY_LIMIT,
             )
         return self._abilities[address]
+
+    def hosts_of(self, urls: Iterable[str]) -> tuple[str, ...]:
+        """The hosts of those of `urls` that this platform knows, sorted."""
+        found = {self._address(url).host for url in urls if self.matches(url)}
+        return tuple(sorted(found))
+
+    def gh_in_use(self) -> str:
+        """gh's version and where it is, for people. Raises AuthFailed `platform_missing`."""
+        return self._gh.in_use
 
     def create_pr(self, new: NewPullRequest, *, timeout: float | None = None) -> PullRequest:
         from gr2_github.documents import RestPull
