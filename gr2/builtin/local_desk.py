@@ -18,6 +18,7 @@ from gr2.api import (
     GitError,
     Gr2Error,
     HeadMoved,
+    Interrupted,
     LockTimeout,
     MergeMethod,
     NewPullRequest,
@@ -291,7 +292,7 @@ def _typed(*, write: bool = False) -> Iterator[None]:
     """Turns the errors of git and files into those of a platform. `write`: something may have happened already."""
     try:
         yield
-    except PlatformError:
+    except (PlatformError, Interrupted):
         raise
     except Gr2Error as error:
         if write:
