@@ -147,7 +147,7 @@ def make_plan(session: Session, repos: Sequence[Repo], *, whole: bool, accept: f
     for repo in repos:
         _RepoPlanner(session, repo, found, accept=repo.name in accept).plan(lanes)
     if whole:
-        found.issues += _not_in_spec(session)
+        found.issues += not_in_spec(session)
     return found
 
 
@@ -335,7 +335,7 @@ def is_checkout(path: str) -> bool:
     )
 
 
-def _not_in_spec(session: Session) -> list[Issue]:
+def not_in_spec(session: Session) -> list[Issue]:
     """Mirrors and checkouts that the spec no longer names; they are left alone."""
     issues = []
     known = {repo.name for repo in session.spec.repos}
