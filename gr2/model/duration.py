@@ -9,9 +9,9 @@ def spoken(seconds: float) -> str:
     """`seconds` in the largest unit that fits, rounded: "45 seconds", "1 minute", "3 hours", "2 days"."""
     whole = max(0, round(seconds))
     for size, name in _UNITS:
-        # A minute and a half is "90 seconds", two and a half are "2 minutes".
+        # A minute and a half is "90 seconds": one of a unit says too little.
         if whole >= size * (1.95 if size > 1 else 1):
-            count = int(whole / size + 0.05)
+            count = int(whole / size + 0.5)
             return f"{count} {name}" + ("" if count == 1 else "s")
     return "0 seconds"
 
