@@ -17,6 +17,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "spec": ("gr2.cli.spec:spec", "Show and check the spec."),
     "plan": ("gr2.cli.apply:plan", "What apply would do."),
     "apply": ("gr2.cli.apply:apply", "Make what the spec says and is missing."),
+    "sync": ("gr2.cli.sync:sync", "Bring mirrors and checkouts up to date."),
     "status": ("gr2.cli.status:status", "What needs you, and what to type."),
     "repo": ("gr2.cli.repo:repo", "State of every checkout."),
     "lane": ("gr2.cli.lane:lane", "One task's checkouts over several repositories."),

@@ -24,6 +24,7 @@ from gr2.model.spec import Repo, Unit
 from gr2.model.url import canonical
 from gr2.ops.adopt_url import AcceptUrl, recorded_origin
 from gr2.ops.context import find_repo, select_repos
+from gr2.ops.hook_finish import Finished, finish_apply, plan_hooks
 from gr2.ops.materialize import (
     MakeCheckout,
     MakeUnit,
@@ -37,6 +38,7 @@ from gr2.ops.steps import Outcome, Step, run_steps
 from gr2.session import Session
 from gr2.store.lanes import read_lanes
 from gr2.store.mirrors import Mirror, MirrorKind, inspect_mirror
+from gr2.store.withheld import forget_withheld, withheld, withhold
 
 DEFAULT_JOBS = 8
 
@@ -66,18 +68,27 @@ class Plan:
     blocked: list[Operation] = field(default_factory=list)
     unaffected: list[Operation] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    lanes: tuple[Lane, ...] = ()
 
     @property
     def operations(self) -> tuple[Operation, ...]:
         """What would be done, in order."""
         return tuple(step.operation for chain in self.chains for step in chain)
 
+    @property
+    def checkouts(self) -> list[MakeCheckout]:
+        """The checkouts that are to be made."""
+        return [step for chain in self.chains for step in chain if isinstance(step, MakeCheckout)]
+
 
 def plan(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> PlanResult:
     """What `apply` with the same options would do. Reads files only: no network, nothing written."""
-    found = make_plan(session, select_repos(session, repos, groups), whole=not repos and not groups)
-    issues = tuple(found.issues)
-    return PlanResult(status=plan_status(issues), issues=issues, operations=found.operations)
+    chosen = select_repos(session, repos, groups)
+    found = make_plan(session, chosen, whole=not repos and not groups)
+    hooks = plan_hooks(session, found.lanes, {repo.name for repo in chosen}, found.checkouts)
+    issues = (*found.issues, *hooks.issues)
+    operations = (*found.operations, *hooks.operations)
+    return PlanResult(status=plan_status(issues), issues=issues, operations=operations)
 
 
 def apply(
@@ -87,11 +98,14 @@ def apply(
     groups: Sequence[str] = (),
     jobs: int = DEFAULT_JOBS,
     accept_urls: Sequence[str] = (),
+    trust_hooks: bool = False,
 ) -> ApplyResult:
-    """Converge: make mirrors, units and checkouts that are missing, several repositories at once.
+    """Converge: make mirrors, units and checkouts that are missing, several repositories at once; then project files
+    and run the `on_materialize` hooks that are owed.
 
     Never changes an existing checkout's branch or work and never deletes. A repository that fails does not stop the
     others. `accept_urls` names repositories whose URL changed in the spec, to move mirror and origins to it.
+    `trust_hooks` approves every hooks file for this run.
     """
     chosen = select_repos(session, repos, groups)
     for name in accept_urls:
@@ -100,19 +114,50 @@ def apply(
         session.git.require()
         found = make_plan(run.session, chosen, whole=not repos and not groups, accept=frozenset(accept_urls))
         outcome = run_steps(run, found.chains, label="apply", jobs=jobs)
-        _tell(run, outcome)
+        if outcome.signum is None:
+            names = [repo.name for repo in chosen]
+            made = {operation.path for operation in outcome.completed if operation.kind == "checkout.clone"}
+            done = finish_apply(run, found.lanes, names, made=made, trust_hooks=trust_hooks, jobs=jobs)
+            _tell(run, outcome, names, hook_blocked=done.hook_blocked)
+            _add(found, outcome, done)
+        else:
+            _tell(run, outcome, ())
         return _result(run, found, outcome)
 
 
-def _tell(run: Mutation, outcome: Outcome) -> None:
+def _add(found: Plan, outcome: Outcome, done: Finished) -> None:
+    """Add what became of projections and hooks."""
+    outcome.completed += done.outcome.completed
+    outcome.failed += done.outcome.failed
+    outcome.unaffected += [*done.outcome.unaffected, *done.unaffected]
+    outcome.issues += done.all_issues
+    outcome.signum = done.outcome.signum
+    found.blocked += done.blocked
+
+
+def _tell(run: Mutation, outcome: Outcome, chosen: Sequence[str], *, hook_blocked: bool = False) -> None:
+    """Write the event of what was made. After a hook failure that blocks it waits for the apply that succeeds."""
     made = [operation for operation in outcome.completed if operation.kind == "checkout.clone"]
     names = list(dict.fromkeys(operation.repo for operation in made))
     seeded = {operation.repo for operation in outcome.completed if operation.kind == "cache.seed"}
-    if names:
-        event = WorkspaceMaterialized(
-            repos=tuple(MaterializedRepo(repo=name, first_materialize=name in seeded) for name in names)
+    repos = {name: name in seeded for name in names}
+    layout = run.session.layout
+    if hook_blocked:
+        for name, first in repos.items():
+            withhold(layout, f"apply:{name}", [{"event_id": run.made_event_id, "repo": name, "first": first}])
+        return
+    for name in chosen:
+        if withheld(layout, f"apply:{name}"):
+            first = any(entry["first"] for entry in withheld(layout, f"apply:{name}"))
+            repos[name] = repos.get(name, False) or first
+    if repos:
+        run.emit_once(
+            WorkspaceMaterialized(
+                repos=tuple(MaterializedRepo(repo=name, first_materialize=first) for name, first in repos.items())
+            )
         )
-        run.emit_once(event)
+    for name in repos:
+        forget_withheld(layout, f"apply:{name}")
 
 
 def _result(run: Mutation, found: Plan, outcome: Outcome) -> ApplyResult:
@@ -143,7 +188,7 @@ def make_plan(session: Session, repos: Sequence[Repo], *, whole: bool, accept: f
     if whole:
         for unit in session.spec.units:
             _plan_unit(session, unit, found)
-    lanes = tuple(read_lanes(session.layout, session.spec))
+    found.lanes = lanes = tuple(read_lanes(session.layout, session.spec))
     for repo in repos:
         _RepoPlanner(session, repo, found, accept=repo.name in accept).plan(lanes)
     if whole:

@@ -111,11 +111,13 @@ class HooksReader:
     _told: set[tuple[str, str, str]] = field(default_factory=set)
     _runtimes: dict[str, Any] = field(default_factory=dict)
 
-    def read(self, place: HookPlace, data: bytes | None = None) -> HooksFile | None:
+    def read(self, place: HookPlace, data: bytes | HooksFault | None = None) -> HooksFile | None:
         """The valid hooks file of a checkout (or the bytes `data` of one that is not there yet), else None."""
         checkout = self.session.layout.at(place.path)
         on_disk = data is None
         try:
+            if isinstance(data, HooksFault):
+                raise HooksInvalid(data)
             data = read_hooks_bytes(checkout) if data is None else data
             if data is None:
                 return None

@@ -82,7 +82,9 @@ def _ask(session: Session, platforms: Platforms, name: str, asked: Mapping[PullR
         seen.issues.append(degraded(away[0][1], name, [child.name for child, _ in away]))
     for ref, overview in found.items():
         child = asked[ref]
-        required = required_approvals(session, child.repo, overview.pull.base)
+        base = overview.pull.base
+        commit = platforms.base_commits.get((child.repo, base), "")
+        required = required_approvals(session, child.repo, base, commit=commit)
         seen.children[child.repo] = observed(child, overview, required=required)
         seen.overviews[child.repo] = overview
 

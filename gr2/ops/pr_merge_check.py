@@ -13,7 +13,7 @@ from gr2.model.pull_request import MergeMethod
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_look import Seen, look, take_in
 from gr2.ops.pr_platform import about
-from gr2.ops.pr_policy import refresh_policies
+from gr2.ops.pr_policy import current_bases
 
 UNKNOWN_SECONDS = 30.0
 _PAUSE = 1.0
@@ -46,7 +46,8 @@ def remaining_blockers(child: Child, *, force: bool) -> tuple[str, ...]:
 def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> None:
     """Look at everything anew, and record it. Raises for whatever forbids to begin; see `merge_group`."""
     live = [child for child in work.existing.prs if child.is_live]
-    refresh_policies(work.session, [(child.repo, child.base) for child in live])
+    bases = current_bases(work.session, [(child.repo, child.base) for child in live])
+    work.platforms.base_commits.update(bases)
     seen = look(work.session, work.platforms, work.existing.prs)
     refuse_unread(work, seen)
     _refuse_moved(work, seen)

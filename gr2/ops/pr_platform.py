@@ -22,12 +22,16 @@ _SLICE = 0.1
 
 
 class Platforms:
-    """The platforms of one command. `session`: the one whose children belong to the command."""
+    """The platforms of one command. `session`: the one whose children belong to the command.
+
+    base_commits: where the branch of a (repo, base) is known to be now.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._made: dict[str, PlatformAdapter] = {}
         self._left = PATIENCE_SECONDS
+        self.base_commits: dict[tuple[str, str], str] = {}
 
     @property
     def timeout(self) -> float:

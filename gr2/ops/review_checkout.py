@@ -13,7 +13,7 @@ from typing import Any
 
 from gr2.edges.git import Git, GitError, Place
 from gr2.edges.git.refs import head_branch, head_commit, read_ref
-from gr2.errors import Blocked, Gr2Error, Invalid
+from gr2.errors import Blocked, Invalid
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState
 from gr2.model.outcome import MutationResult, Status
 from gr2.model.platform_error import NotFound
@@ -24,9 +24,10 @@ from gr2.ops.context import find_repo, unit_of
 from gr2.ops.lane_create import LaneRequest, Planner, build_lane
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import guard
-from gr2.ops.materialize import MakeCheckout, remote_url
+from gr2.ops.materialize import MakeCheckout
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.pr_platform import Platforms
+from gr2.ops.pr_policy import fetched
 from gr2.session import Session
 from gr2.store.journal import checkout_change
 from gr2.store.lanes import read_lane
@@ -100,12 +101,12 @@ def checkout_pull(session: Session, repo_name: str, number: int) -> ReviewChecko
         if lane is None:
             request = LaneRequest(name=name, repos=(repo.name,), branch=name, base=pull.base, kind=REVIEW_KIND)
             planned = Planner(run, unit, name, request).lane()
-            new = fetch(run.session, repo, number, ref)
+            new = fetched(run.session, repo, ref)
             old = None
             lane = build_lane(run, unit, planned, _steps(new))
         else:
             _refuse_other(lane, repo)
-            new = fetch(run.session, repo, number, ref)
+            new = fetched(run.session, repo, ref)
             old = _move(run, unit, lane, repo, new)
         return ReviewCheckoutResult(
             status=Status.SUCCESS,
@@ -134,21 +135,6 @@ def _pull(session: Session, repo: Repo, number: int) -> tuple[PullRequest, str]:
             details={"repo": repo.name, "pr_number": number},
         ) from error
     return pull, adapter.pr_ref(ref)
-
-
-def fetch(session: Session, repo: Repo, number: int, ref: str) -> str:
-    """Fetch a pull request's ref into the repo's mirror, and give its commit."""
-    place = Place.bare(session.layout.mirror(repo.name))
-    mine = f"refs/gr2/pull/{number}"
-    args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote_url(session, repo), f"+{ref}:{mine}"]
-    try:
-        session.git.run(args, at=place, network=True)
-    except Gr2Error as error:
-        error.subject = error.subject or repo.name
-        raise
-    found = read_ref(place.git_dir, mine)
-    assert found is not None, "git fetched it"
-    return found
 
 
 def _steps(commit: str) -> Any:

@@ -50,6 +50,11 @@ class Obstacles:
     lanes: dict[tuple[str, str], Issue] = field(default_factory=dict)
     checkouts: dict[tuple[str, str], Issue] = field(default_factory=dict)
 
+    @property
+    def is_blocking(self) -> bool:
+        """Whether one of them blocks the run."""
+        return any(issue.blocking for issue in (*self.lanes.values(), *self.checkouts.values()))
+
     def of(self, checkout: Checkout) -> Issue | None:
         """Why this checkout may not be touched."""
         if checkout.lane:

@@ -4,7 +4,7 @@ that a killed update is undone or finished by the next command, and undone at on
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,8 @@ class Effects:
 @dataclass(frozen=True, kw_only=True)
 class UpdateCheckout:
     """Move a checkout as `update` says. dirty: the strategy for uncommitted work. fence: the right to change its lane.
-    prune: what the remote no longer has may be forgotten (not when the mirror was not fetched). effects: filled in."""
+    prune: what the remote no longer has may be forgotten (not when the mirror was not fetched). effects: filled in.
+    moved: called with the repo's name as soon as HEAD has moved."""
 
     update: Update
     strategy: str
@@ -46,6 +47,7 @@ class UpdateCheckout:
     fence: Fence | None
     prune: bool
     effects: Effects
+    moved: Callable[[str], None]
     needs: Step | None = None
     doing = "updating"
 
@@ -90,6 +92,7 @@ class UpdateCheckout:
         event = self._event(new)
         if new != self.update.to:
             self._promise(run, event_id, new, change.place)
+        self.moved(self.update.seen.checkout.repo)
         if away is not None:
             self._put_back(run.session, away)
         return event_id, event
