@@ -40,8 +40,8 @@ def _policy(session: Session, mirror: str, commit: str) -> int:
 
 
 def current_bases(session: Session, bases: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Where each (repo, base) whose policy decides is on its remote now, its commit fetched, so that a merge goes by the
-    policy of now. A remote that cannot be reached is left out."""
+    """Where each (repo, base) whose policy decides is on its remote now, its commit fetched: a merge goes by the policy
+    of now. A remote that cannot be reached is left out."""
     found = {}
     for name, base in bases:
         repo = session.spec.repo(name)
