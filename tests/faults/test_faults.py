@@ -16,6 +16,8 @@ from gr2.testing import World
 from tests.faults import oracle
 from tests.faults.cases import CASES, Case
 from tests.faults.harness import Faulted, Mechanism, chosen, run_with_fault
+from tests.faults.lane_cases import LANE_CASES
+from tests.faults.pr_cases import PR_CASES
 
 pytestmark = pytest.mark.faults
 
@@ -24,7 +26,7 @@ BUDGET = {"tree": 8, "child": 3, "gr2": 4, "enospc": 4}
 SHARDS = 6 if FAULTS == "full" else 1
 STRUCK = [
     pytest.param(case, kind, shard, id=f"{case.name}-{kind}" + (f"-{shard}" if SHARDS > 1 else ""))
-    for case in CASES
+    for case in (*CASES, *LANE_CASES, *PR_CASES)
     for kind in case.kinds
     for shard in range(SHARDS)
 ]
