@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,14 +32,17 @@ class Asked:
 class Fault:
     """Something that goes wrong, `times` times, for requests whose `what` matches the pattern `on`.
 
-    kind: bad_gateway, drop, cut, hang, garbage, status. after: the request is carried out first, so that only its
-    answer is lost. status, headers, body: for kind status.
+    kind: bad_gateway, drop, cut, hang, garbage, status, kill. after: the request is carried out first, so that only its
+    answer is lost. skip: how many matching requests go well before. status, headers, body: for kind status. victim: the
+    process that a kill ends.
     """
 
     kind: str
     on: str = ""
     times: int = 1
     after: bool = False
+    skip: int = 0
+    victim: Callable[[], int] = os.getpid
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
@@ -125,6 +128,9 @@ class Hub:
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and re.search(fault.on, what):
+                    if fault.skip > 0:
+                        fault.skip -= 1
+                        continue
                     fault.times -= 1
                     return fault
         return None

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import socketserver
 import tempfile
@@ -145,6 +146,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.closing.wait(120)
         elif fault.kind == "cut":
             self._cut(reply)
+        elif fault.kind == "kill":
+            os.kill(fault.victim(), signal.SIGKILL)
         elif fault.kind == "drop":
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
