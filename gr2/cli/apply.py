@@ -32,6 +32,7 @@ def plan(ctx: click.Context, repos: tuple[str, ...], groups: tuple[str, ...]) ->
 @click.option(
     "--accept-url", "accept_urls", multiple=True, metavar="REPO", help="Move REPO to its new URL in the spec."
 )
+@click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
 @click.pass_context
 def apply(
     ctx: click.Context,
@@ -40,9 +41,10 @@ def apply(
     jobs: int,
     wait: float,
     accept_urls: tuple[str, ...],
+    trust_hooks: bool,
 ) -> Result:
     """Make what the spec says and is missing. Never touches existing work."""
     from gr2.ops.apply import apply as run_apply
 
     session = session_of(ctx, wait=wait)
-    return run_apply(session, repos=repos, groups=groups, jobs=jobs, accept_urls=accept_urls)
+    return run_apply(session, repos=repos, groups=groups, jobs=jobs, accept_urls=accept_urls, trust_hooks=trust_hooks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gr2.edges.files import first_link
 from gr2.edges.git.refs import head_commit
@@ -24,7 +25,7 @@ from gr2.model.spec import Repo, Unit
 from gr2.model.url import canonical
 from gr2.ops.adopt_url import AcceptUrl, recorded_origin
 from gr2.ops.context import find_repo, select_repos
-from gr2.ops.hook_finish import Finished, finish_apply, plan_hooks
+from gr2.ops.hook_seek import has_hooks
 from gr2.ops.materialize import (
     MakeCheckout,
     MakeUnit,
@@ -39,6 +40,9 @@ from gr2.session import Session
 from gr2.store.lanes import read_lanes
 from gr2.store.mirrors import Mirror, MirrorKind, inspect_mirror
 from gr2.store.withheld import forget_withheld, withheld, withhold
+
+if TYPE_CHECKING:
+    from gr2.ops.hook_finish import Finished
 
 DEFAULT_JOBS = 8
 
@@ -85,9 +89,12 @@ def plan(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] =
     """What `apply` with the same options would do. Reads files only: no network, nothing written."""
     chosen = select_repos(session, repos, groups)
     found = make_plan(session, chosen, whole=not repos and not groups)
-    hooks = plan_hooks(session, found.lanes, {repo.name for repo in chosen}, found.checkouts)
-    issues = (*found.issues, *hooks.issues)
-    operations = (*found.operations, *hooks.operations)
+    issues, operations = tuple(found.issues), found.operations
+    if found.checkouts or has_hooks(session, found.lanes):
+        from gr2.ops.hook_finish import plan_hooks
+
+        hooks = plan_hooks(session, found.lanes, {repo.name for repo in chosen}, found.checkouts)
+        issues, operations = (*issues, *hooks.issues), (*operations, *hooks.operations)
     return PlanResult(status=plan_status(issues), issues=issues, operations=operations)
 
 
@@ -114,14 +121,16 @@ def apply(
         session.git.require()
         found = make_plan(run.session, chosen, whole=not repos and not groups, accept=frozenset(accept_urls))
         outcome = run_steps(run, found.chains, label="apply", jobs=jobs)
-        if outcome.signum is None:
-            names = [repo.name for repo in chosen]
+        names = () if outcome.signum is not None else tuple(repo.name for repo in chosen)
+        if names and has_hooks(run.session, found.lanes):
+            from gr2.ops.hook_finish import finish_apply
+
             made = {operation.path for operation in outcome.completed if operation.kind == "checkout.clone"}
             done = finish_apply(run, found.lanes, names, made=made, trust_hooks=trust_hooks, jobs=jobs)
             _tell(run, outcome, names, hook_blocked=done.hook_blocked)
             _add(found, outcome, done)
         else:
-            _tell(run, outcome, ())
+            _tell(run, outcome, names)
         return _result(run, found, outcome)
 
 

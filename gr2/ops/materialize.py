@@ -134,6 +134,7 @@ class MakeCheckout:
         refuse_links(run.session.root, self.path)
         draft = run.scratch(self.repo.name)
         head = self.build(run, draft)
+        forget(run.session.layout, self.path)
         run.made(self.repo.name, final, first=self.needs is not None)
         _rename(draft, final)
         return {"head": head}

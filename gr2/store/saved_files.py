@@ -31,10 +31,18 @@ _CONTENT = "content"
 
 
 def keep_overwritten(
-    doors: Doors, path: str, *, repo: str = "", unit: str = "", lane: str = "", operation_id: str = "", by: bytes = b""
+    doors: Doors,
+    path: str,
+    *,
+    repo: str = "",
+    unit: str = "",
+    lane: str = "",
+    operation_id: str = "",
+    by: bytes = b"",
+    by_link: str = "",
 ) -> Saved | None:
     """Keep a copy of the file or link at the workspace-relative `path`, which the caller is about to replace by the
-    bytes `by`. None when nothing is there.
+    bytes `by`, or by a link to `by_link`. None when nothing is there.
 
     Call it before the change. A directory there is Blocked `path_conflict`.
     """
@@ -49,6 +57,8 @@ def keep_overwritten(
     saved_id = doors.ids.saved()
     data: dict[str, Any] = {"link": os.readlink(full) if is_link else None, "mode": stat.S_IMODE(found.st_mode)}
     data["by"] = hashlib.sha256(by).hexdigest()
+    if by_link:
+        data["by_link"] = by_link
     if not is_link:
         _copy(full, os.path.join(copy_path(doors.layout, saved_id), _CONTENT))
     return write_saved(
@@ -123,7 +133,9 @@ def _is_copy(doors: Doors, saved: Saved, path: str) -> bool:
 
 
 def _is_what_gr2_wrote(saved: Saved, path: str) -> bool:
-    if os.path.islink(path) or not os.path.isfile(path):
+    if os.path.islink(path):
+        return os.readlink(path) == saved.data.get("by_link")
+    if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == saved.data.get("by")
