@@ -19,6 +19,7 @@ from gr2.model.url import canonical, local_path
 from gr2.ops.mutation import Mutation
 from gr2.ops.steps import NotApplicable, Step
 from gr2.session import Session
+from gr2.store.hook_state import forget
 from gr2.store.mirrors import Mirror, config_for, inspect_mirror
 from gr2.store.toml_text import toml_text
 
