@@ -15,7 +15,7 @@ from typing import Any
 from gr2.api import CheckState, Mergeable, MergeMethod, ProtocolError, PullState, Verdict, read_regular, write_whole
 
 FILE = "gr2-prs.json"
-LOCK = "gr2-prs.lock"
+LOCK = "gr2-prs.flock"  # no name ending in .lock: those are git's, and may be cleared up
 VERSION = 1
 BODY_LIMIT = 65_536
 _LIMIT = 256 << 20

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import AbstractContextManager
+
 from gr2.edges.git import GitError, Place
-from gr2.errors import Gr2Error
+from gr2.edges.git.stale_locks import remove_stale_locks
+from gr2.errors import Gr2Error, Interrupted
 from gr2.model.names import visible
 from gr2.model.outcome import Issue
-from gr2.model.url import canonical
+from gr2.model.url import canonical, local_path
 from gr2.ops.adopt_url import recorded_origin
 from gr2.ops.materialize import canonical_url, remote_url
 from gr2.ops.pr_candidates import Candidate
 from gr2.ops.pr_group import Work
+from gr2.store.journal import VERSION as JOURNAL_VERSION
+from gr2.store.journal import CheckoutChange, checkout_change, journal_path, needs_recovery
+from gr2.store.state_file import read_state
 
 
 def push(work: Work, candidate: Candidate) -> Issue | None:
@@ -24,14 +31,36 @@ def push(work: Work, candidate: Candidate) -> Issue | None:
     # Pushed by name where the name means the spec's URL, so that git notes where the remote's branch is.
     args = ["push", "--porcelain", "--no-verify", "--", "origin" if ours else url, f"{candidate.head_sha}:{ref}"]
     try:
-        session.git.run(args, at=place, network=True)
+        with _change(work, candidate) as change:
+            change.git.run(args, at=place, network=True)
     except GitError as error:
         if _was_rejected(error.stdout):
             return _rejected(candidate, error)
         return _failed(candidate, error)
+    except Interrupted:
+        raise
     except Gr2Error as error:
         return _failed(candidate, error)
     return None
+
+
+def clear_up(work: Work, candidate: Candidate) -> None:
+    """Remove git's locks that a push left which was killed: in the checkout, and in a remote that is a directory."""
+    layout = work.session.layout
+    path = layout.relative(candidate.checkout)
+    if not needs_recovery(layout, path):
+        return
+    entry = read_state(journal_path(layout, path), version=JOURNAL_VERSION)
+    remote = local_path(candidate.repo.url, base=work.session.root)
+    if entry is not None and entry.get("what") == "push" and remote is not None and os.path.isdir(remote):
+        remove_stale_locks(remote, since_ns=int(entry["since_ns"]))
+    with _change(work, candidate):
+        pass
+
+
+def _change(work: Work, candidate: Candidate) -> AbstractContextManager[CheckoutChange]:
+    path = work.session.layout.relative(candidate.checkout)
+    return checkout_change(work.session, path, what="push", operation_id=work.run.operation_id)
 
 
 def _was_rejected(output: bytes) -> bool:

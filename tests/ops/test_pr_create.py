@@ -309,3 +309,29 @@ def test_a_lane_without_group_says_so(stage: Stage, command: list[str]) -> None:
     ran = stage.call("pr", *command)
     assert (ran.exit_code, codes(ran)) == (3, [("no_pr_group", True)])
     assert "gr2 pr create" in ran.json["issues"][0]["hint"]
+
+
+def test_locks_that_a_killed_push_left_are_no_obstacle(stage: Stage) -> None:
+    from gr2.store.journal import VERSION, journal_path
+    from gr2.store.state_file import write_state
+
+    layout = stage.world.session().layout
+    path = f"{LANE}/repos/app"
+    began = os.stat(stage.world.path(path)).st_mtime_ns
+    write_state(
+        journal_path(layout, path),
+        {"path": path, "what": "push", "since_ns": began, "strategy": "", "operation_id": "op_000000000000"},
+        version=VERSION,
+    )
+    remote_lock = os.path.join(stage.world.remote("app"), "refs/heads/feat.lock")
+    local_lock = stage.world.path(f"{path}/.git/refs/remotes/origin/feat.lock")
+    for lock in (remote_lock, local_lock):
+        with open(lock, "w", encoding="utf-8"):
+            pass
+
+    ran = stage.create()
+
+    assert ran.exit_code == 0, ran.stdout
+    assert not os.path.exists(remote_lock)
+    assert not os.path.exists(local_lock)
+    assert not os.path.exists(journal_path(layout, path))
