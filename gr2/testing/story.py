@@ -27,7 +27,8 @@ TIMEOUT_SECONDS = 100.0
 _EXIT = re.compile(r"\[exit (\d+)\]")
 _REMOTES = re.compile(r"<!-- remotes: (.*?) -->")
 _NOT_COMPARED = (
-    (re.compile(r"\b(op_|sv_)[0-9a-f]{12}\b"), r"\1ID"),
+    (re.compile(r"\b(op_|sv_|pg_|ls_)[0-9a-f]{8,12}\b"), r"\1ID"),
+    (re.compile(r"\b(?:\d+ (?:seconds?|minutes?) ago|just now)\b"), "AGO"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?"), "TIME"),
     (re.compile(r'("duration_ms": )\d+'), r"\1N"),
     (re.compile(r"\b\d+(?:\.\d+)? ?(?:ms|s)\b"), "DURATION"),
