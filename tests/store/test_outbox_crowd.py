@@ -123,3 +123,54 @@ def test_a_stopped_writer_does_not_keep_readers_waiting(tmp_path: Path) -> None:
     finally:
         writer.kill()
         writer.communicate()
+
+
+READER = """
+import sys, time
+from gr2.store.layout import Layout
+from gr2.store.outbox_read import Follower
+
+follower = Follower(Layout(sys.argv[1]), since=0)
+while True:
+    for event in follower.poll():
+        sys.stdout.write(f"{event['seq']} {event['lane_name']}\\n")
+    sys.stdout.flush()
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_two_thousand_kills_lose_nothing_for_four_readers(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    outputs = [tmp_path / f"reader-{number}" for number in range(4)]
+    readers = []
+    for path in outputs:
+        with path.open("w") as file:
+            argv = [sys.executable, "-c", READER, str(tmp_path)]
+            readers.append(subprocess.Popen(argv, stdout=file, cwd=PROJECT))
+    told: set[tuple[int, str]] = set()
+    kills = 0
+    while kills < 2000:
+        writers = [start_writer(tmp_path, f"k{kills}w{number}", 1000) for number in range(8)]
+        time.sleep(0.3 + chance.random() * 0.4)
+        for writer in writers:
+            kills += writer.poll() is None
+            writer.kill()
+            told |= acknowledged(writer.communicate()[0])
+    last = [start_writer(tmp_path, f"end{number}", 1000) for number in range(8)]
+    for writer in last:
+        told |= acknowledged(writer.communicate()[0])
+
+    log = log_of(tmp_path)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and any(len(path.read_bytes().splitlines()) < len(log) for path in outputs):
+        time.sleep(0.1)
+    for reader in readers:
+        reader.kill()
+        reader.wait()
+    assert [seq for seq, _ in log] == list(range(1, len(log) + 1))
+    assert told <= set(log)
+    assert len({name for _, name in log}) == len(log)
+    for path in outputs:
+        assert [int(line.split()[0]) for line in path.read_text().splitlines()] == list(range(1, len(log) + 1))
