@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from gr2.edges.git import Place
 from gr2.edges.git.refs import read_refs
 from gr2.model.checkout import RepoRow
 from gr2.model.lane import Lane
@@ -72,8 +71,8 @@ def _is_unpushed(reader: WorkReader, lane: Lane, row: RepoRow, branch: str, head
 
 
 def _saved(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow]) -> Iterator[Issue]:
+    from gr2.edges.git.stash_log import stash_entries
     from gr2.store.saved import all_saved, waiting
-    from gr2.store.snapshot import stash_entries
 
     repos = {row.repo for row in rows}
     found = [saved for saved in waiting(session.layout, unit=unit.name, lane=lane.name) if saved.repo in repos]
@@ -89,7 +88,7 @@ def _saved(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow]) ->
         )
     ours = {saved.stash for saved in all_saved(session.layout)[0]}
     for row in rows:
-        own = [sha for sha in stash_entries(Place.checkout(session.layout.at(row.path))) if sha not in ours]
+        own = [sha for sha in stash_entries(os.path.join(session.layout.at(row.path), ".git")) if sha not in ours]
         if own:
             yield Issue(
                 code="saved_work",

@@ -203,16 +203,19 @@ def waiting(layout: Layout, *, unit: str, lane: str, kind: SavedKind = SavedKind
 
     A stash that its owner took or dropped with git itself no longer waits (it can still be had back).
     """
-    from gr2.edges.git import Place
-    from gr2.store.snapshot import stash_entries
+    return [
+        saved
+        for saved in all_saved(layout)[0]
+        if (saved.unit, saved.lane, saved.kind) == (unit, lane, kind)
+        and saved.is_waiting
+        and not _was_taken(layout, saved)
+    ]
 
-    found = []
-    for saved in all_saved(layout)[0]:
-        if (saved.unit, saved.lane, saved.kind) != (unit, lane, kind) or not saved.is_waiting:
-            continue
-        if kind is SavedKind.STASH and saved.state is SavedState.KEPT:
-            place = Place.checkout(layout.at(saved.path))
-            if saved.stash not in stash_entries(place):
-                continue
-        found.append(saved)
-    return found
+
+def _was_taken(layout: Layout, saved: Saved) -> bool:
+    """Whether its owner popped or dropped the stash entry with git itself."""
+    from gr2.edges.git.stash_log import stash_entries
+
+    if saved.kind is not SavedKind.STASH or saved.state is not SavedState.KEPT:
+        return False
+    return saved.stash not in stash_entries(os.path.join(layout.at(saved.path), ".git"))

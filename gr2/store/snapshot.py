@@ -17,6 +17,7 @@ from typing import Any
 from gr2.edges.files import failed_write
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import DURABLE, LENIENT, NOBODY, read_blob, store_bytes, store_files, tree_of
+from gr2.edges.git.stash_log import mend, stash_entries
 from gr2.edges.git.work import Entry, Side, Work
 from gr2.errors import Failed
 
@@ -153,15 +154,17 @@ def _side(found: list[str] | None) -> Side | None:
 
 def push_stash(git: Git, place: Place, snapshot: Snapshot, message: str) -> None:
     """Make the snapshot's stash entry the newest of `git stash list`, unless it is in there."""
-    if snapshot.stash not in stash_entries(place):
+    _mend(place, snapshot.stash)
+    if snapshot.stash not in stash_entries(place.git_dir):
         subject = stash_subject(snapshot.branch, message)
         git.run(["stash", "store", "--quiet", "-m", subject, snapshot.stash], at=place, config=DURABLE)
 
 
 def drop_stash(git: Git, place: Place, stash: str) -> None:
     """Drop the entry whose object is `stash`, wherever in the list it is by now; none is fine."""
+    _mend(place, stash)
     for _ in range(5):
-        entries = stash_entries(place)
+        entries = stash_entries(place.git_dir)
         if stash not in entries:
             return
         name = f"stash@{{{entries.index(stash)}}}"
@@ -176,11 +179,8 @@ def drop_stash(git: Git, place: Place, stash: str) -> None:
         git.run(["stash", "store", "--quiet", "-m", subject, dropped], at=place)
 
 
-def stash_entries(place: Place) -> list[str]:
-    """The objects of `git stash list`, newest first, from the reflog itself."""
+def _mend(place: Place, stash: str) -> None:
     try:
-        with open(os.path.join(place.git_dir, "logs/refs/stash"), "rb") as file:
-            lines = file.read().splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [words[1].decode("ascii", "replace") for line in reversed(lines) if len(words := line.split(b" ", 2)) > 2]
+        mend(place.git_dir, stash)
+    except OSError as error:
+        raise failed_write(error, os.path.join(place.git_dir, "refs/stash")) from error

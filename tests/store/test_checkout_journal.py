@@ -183,6 +183,36 @@ def test_what_a_person_wrote_after_the_kill_stays_and_so_does_the_saved_work(sho
     assert len(shop.git(APP, "stash", "list").splitlines()) == 1
 
 
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("half", ["stored", "dropped"])
+def test_a_stash_entry_that_git_had_half_stored_or_dropped_is_none(shop: World, half: str, others: int) -> None:
+    for number in range(others):
+        shop.write(f"{APP}/README.md", f"a person's {number}\n")
+        shop.git(APP, "stash", "push", "--quiet", "--message", "by hand")
+    before = shop.git(APP, "for-each-ref", "refs/stash")
+    shop.write(f"{APP}/README.md", "mine\n")
+    saved = SavedWork(shop.session()).put_away(place_of(shop), "stash")
+    assert saved is not None
+    ref, log = shop.path(f"{APP}/.git/refs/stash"), shop.path(f"{APP}/.git/logs/refs/stash")
+    if half == "stored":
+        os.unlink(ref)
+        if before:
+            shop.write(ref, before.split()[0] + "\n")
+    else:
+        shop.write(log, "".join(shop.read(log).splitlines(keepends=True)[:-1]))
+    set_state(shop.session(), saved, SavedState.SAVING)
+    die_in_change(shop, lambda: None, saved=saved.id)
+
+    assert recover(shop) == []
+
+    assert shop.git(APP, "for-each-ref", "refs/stash") == before
+    assert len(shop.git(APP, "stash", "list").splitlines()) == others
+    again = SavedWork(shop.session()).put_away(place_of(shop), "stash")
+    assert again is not None
+    assert len(shop.git(APP, "stash", "list").splitlines()) == others + 1
+    assert shop.git(APP, "rev-parse", "refs/stash") == again.stash
+
+
 def test_an_update_that_was_cut_short_is_undone(shop: World) -> None:
     old = head(shop)
     new = shop.commit(APP, {"README.md": "new\n" * 100, "added.txt": "added\n", "src/app.txt": None})
