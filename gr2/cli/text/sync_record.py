@@ -84,7 +84,8 @@ def _next(result: SyncRunResult, screen: Screen) -> None:
 
 
 def _names(items: Sequence[Operation]) -> str:
-    names = list(dict.fromkeys(item.repo or place_of(item) for item in items))
+    mirror = {"cache.seed", "cache.refresh"}
+    names = list(dict.fromkeys(item.repo if item.kind in mirror else place_of(item) for item in items))
     return ", ".join(names[:MANY]) + (f" and {len(names) - MANY} more" if len(names) > MANY else "")
 
 
