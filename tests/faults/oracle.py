@@ -27,7 +27,13 @@ _VOLATILE_TEXT = (
 )
 _STAMP_IN_NAME = re.compile(r"\d{8}T\d{6}\.\d+Z")
 # A sink that is installed beside gr2 keeps its own books, and may be struck while it does.
-_NOT_COMPARED = (".grip/tmp", ".grip/state/locks", ".grip/events", ".grip/state/channel_times.jsonl")
+_NOT_COMPARED = (
+    ".grip/tmp",
+    ".grip/state/locks",
+    ".grip/events",
+    ".grip/state/channel_times.jsonl",
+    ".grip/state/sinks",
+)
 
 
 @dataclass(frozen=True)
@@ -221,7 +227,7 @@ def state_of(world: World, *, ignore: Sequence[str] = ()) -> dict[str, str]:
     ignore: paths, relative to the workspace, that are left out with all below them.
     """
     left_out = {*_NOT_COMPARED, *ignore}
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for folder, names, files in os.walk(world.root):
         place = os.path.relpath(folder, world.root)
         if place in left_out:
@@ -229,17 +235,18 @@ def state_of(world: World, *, ignore: Sequence[str] = ()) -> dict[str, str]:
             continue
         if ".git" in names:
             names.remove(".git")
-            found[f"{_without_ids(place)}/.git"] = _state_of_git(folder, world)
+            found.setdefault(f"{_without_ids(place)}/.git", []).append(_state_of_git(folder, world))
         elif "HEAD" in files and "objects" in names:
-            found[_without_ids(place)] = _state_of_git(folder, world)
+            found.setdefault(_without_ids(place), []).append(_state_of_git(folder, world))
             names.clear()
             continue
         for name in [*files, *(each for each in names if os.path.islink(os.path.join(folder, each)))]:
             path = os.path.join(folder, name)
             relative = os.path.normpath(os.path.join(place, name))
             if relative not in left_out:
-                found[_without_ids(relative)] = _state_of_file(path)
-    return found
+                found.setdefault(_without_ids(relative), []).append(_state_of_file(path))
+    # Names that are ids are all the same name here.
+    return {name: "\n".join(sorted(states)) for name, states in found.items()}
 
 
 def _state_of_file(path: str) -> str:
