@@ -45,6 +45,7 @@ def lane() -> None:
 @click.option("--type", "kind", default="", metavar="TYPE", help="Kind of lane (default: feature).")
 @click.option("--from", "source", default="", metavar="UNIT/LANE", help="Continue another lane's committed work.")
 @click.option("--sparse", multiple=True, metavar="DIR", help="Check out only DIR of each repo (repeatable).")
+@click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
 @click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 @click.pass_context
 def create(
@@ -56,25 +57,27 @@ def create(
     kind: str,
     source: str,
     sparse: tuple[str, ...],
+    trust_hooks: bool,
     wait: float,
 ) -> Result:
     """Make the lane NAME: one checkout per repo, on a branch of its own."""
     from gr2.ops.lane_create import LaneRequest, create_lane
 
     request = LaneRequest(name=name, repos=repos, branch=branch, base=base, kind=kind, source=source, sparse=sparse)
-    return create_lane(session_of(ctx, wait=wait), request)
+    return create_lane(session_of(ctx, wait=wait), request, trust_hooks=trust_hooks)
 
 
 @lane.command("add", mutates=True)
 @click.argument("repos", nargs=-1, required=True, metavar="REPO...")
 @click.option("--lane", "name", default="", metavar="LANE", help="The lane (default: the one in context).")
+@click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
 @click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 @click.pass_context
-def add(ctx: click.Context, repos: tuple[str, ...], name: str, wait: float) -> Result:
+def add(ctx: click.Context, *, repos: tuple[str, ...], name: str, trust_hooks: bool, wait: float) -> Result:
     """Give a lane more repos."""
     from gr2.ops.lane_repos import add_repos
 
-    return add_repos(session_of(ctx, wait=wait, lane=name), repos)
+    return add_repos(session_of(ctx, wait=wait, lane=name), repos, trust_hooks=trust_hooks)
 
 
 @lane.command("path")

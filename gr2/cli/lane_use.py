@@ -11,6 +11,7 @@ _WAIT = click.option(
     "--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others."
 )
 _YES = click.option("--yes", is_flag=True, help="Agree to discard uncommitted work.")
+_TRUST = click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
 _ENTERED = {Status.SUCCESS, Status.ATTENTION, Status.PARTIAL_FAILURE}
 
 
@@ -21,13 +22,18 @@ _ENTERED = {Status.SUCCESS, Status.ATTENTION, Status.PARTIAL_FAILURE}
 )
 @_YES
 @click.option("--restore", is_flag=True, help="Put back the newest saved work of the lane entered.")
+@_TRUST
 @_WAIT
 @click.pass_context
-def enter(ctx: click.Context, *, name: str, dirty: str, yes: bool, restore: bool, wait: float) -> Result:
+def enter(
+    ctx: click.Context, *, name: str, dirty: str, yes: bool, restore: bool, trust_hooks: bool, wait: float
+) -> Result:
     """Make the lane NAME the unit's current one; the lane it was in is left first."""
     from gr2.ops.lane_enter import lane_enter
 
-    result = lane_enter(session_of(ctx, wait=wait), name, dirty=dirty, yes=yes, restore=restore)
+    result = lane_enter(
+        session_of(ctx, wait=wait), name, dirty=dirty, yes=yes, restore=restore, trust_hooks=trust_hooks
+    )
     if result.status in _ENTERED and result.entered:
         _change_directory(ctx, result.path)
     return result
@@ -44,13 +50,14 @@ def _change_directory(ctx: click.Context, path: str) -> None:
 @click.command("exit", cls=Gr2Command, mutates=True)
 @click.option("--dirty", default="stash", metavar="HOW", help="Uncommitted work: stash (default), block, discard.")
 @_YES
+@_TRUST
 @_WAIT
 @click.pass_context
-def exit_(ctx: click.Context, *, dirty: str, yes: bool, wait: float) -> Result:
+def exit_(ctx: click.Context, *, dirty: str, yes: bool, trust_hooks: bool, wait: float) -> Result:
     """Leave the unit's current lane."""
     from gr2.ops.lane_exit import lane_exit
 
-    return lane_exit(session_of(ctx, wait=wait), dirty=dirty, yes=yes)
+    return lane_exit(session_of(ctx, wait=wait), dirty=dirty, yes=yes, trust_hooks=trust_hooks)
 
 
 @click.command("freeze", cls=Gr2Command, mutates=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gr2.edges.git import Place
 from gr2.model.hooks import HOOKS_FILE, HOOKS_FOLDER
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState
-from gr2.model.outcome import Issue, Operation
+from gr2.model.outcome import Issue, Operation, Status
 from gr2.model.spec import Unit
 from gr2.ops.failures import resolve_retried
 from gr2.ops.hook_places import HookPlace, HooksReader, all_places, lane_places
@@ -22,6 +22,7 @@ from gr2.session import Session
 from gr2.store.failures import PartialState, unresolved
 from gr2.store.hooks_file import HooksFault
 from gr2.store.mirrors import MirrorKind, inspect_mirror
+from gr2.store.withheld import withheld_ids
 
 _LANE_JOBS = 1
 _GIT_JOBS = 4
@@ -36,6 +37,15 @@ class Finished:
     unaffected: tuple[Operation, ...] = ()
     issues: tuple[Issue, ...] = ()
     hook_blocked: bool = False
+
+    @property
+    def status(self) -> Status:
+        """The status of a command whose own work is done."""
+        if self.outcome.signum is not None:
+            return Status.INTERRUPTED
+        if any(issue.blocking for issue in self.all_issues):
+            return Status.PARTIAL_FAILURE
+        return Status.ATTENTION if self.all_issues else Status.SUCCESS
 
     @property
     def all_issues(self) -> tuple[Issue, ...]:
@@ -154,8 +164,9 @@ def _finish(
 
 
 def _resolve(run: Mutation, places: Sequence[HookPlace], chosen: Collection[str], finished: Finished) -> None:
-    """Resolve the failure markers of this command where everything is done now."""
-    if finished.outcome.signum is not None or not unresolved(run.session.layout):
+    """Resolve the failure markers of this command where everything is done now, and tell what was kept back there."""
+    layout = run.session.layout
+    if finished.outcome.signum is not None or not (unresolved(layout) or withheld_ids(layout)):
         return
     undone = {
         (operation.unit, operation.lane, operation.repo)
@@ -173,6 +184,7 @@ def _resolve(run: Mutation, places: Sequence[HookPlace], chosen: Collection[str]
     for (unit, lane), good in lanes.items():
         if good:
             resolve_retried(run, unit=unit, lane=lane)
+            run.release(f"lane:{unit}/{lane}")
 
 
 class _Progress:

@@ -16,16 +16,18 @@ from gr2.errors import Blocked, Failed, Interrupted, Invalid
 from gr2.model.event.lane import LaneCreated
 from gr2.model.lane import DEFAULT_KIND, Lane, LaneState, clash, next_ports
 from gr2.model.names import LANE_KIND, fault_of_path, is_lane_name, is_ref
-from gr2.model.outcome import MutationResult, Status
+from gr2.model.outcome import Issue, MutationResult, Status
 from gr2.model.spec import Repo, Unit
 from gr2.ops.constraints import check_lane_constraints
 from gr2.ops.context import find_repo, find_unit, lane_of, split_lane
+from gr2.ops.hook_seek import lane_has_hooks
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.materialize import MakeCheckout, SeedMirror, default_branch, refuse_links
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.steps import Step, run_steps
 from gr2.ops.worktree_include import copy_included
 from gr2.session import Session
+from gr2.store.hook_state import forget
 from gr2.store.lanes import LANE_FILE, lane_text, read_lane, read_lanes, write_lane
 from gr2.store.mirrors import MirrorKind, inspect_mirror
 
@@ -72,11 +74,13 @@ class LaneCheckout(MakeCheckout):
         return {"head": head}
 
 
-def create_lane(session: Session, request: LaneRequest) -> LaneCreateResult:
-    """Make the lane with one checkout per repo on a branch of its own. Neither enters nor leases it.
+def create_lane(session: Session, request: LaneRequest, *, trust_hooks: bool = False) -> LaneCreateResult:
+    """Make the lane with one checkout per repo on a branch of its own, project the repos' files and run their
+    `on_materialize` hooks there. Neither enters nor leases it. `trust_hooks` approves every hooks file for this run.
 
-    Needs no network when the mirrors hold the base. The same command again is `success` and changes nothing.
-    Raises Blocked `lane_exists`, `lane_name_conflict` or what a constraint says, Invalid for what cannot be.
+    A hook that blocks leaves the lane there, and owed: the same command again, or `apply`, goes on with it. Needs no
+    network when the mirrors hold the base. The same command again is `success` and changes nothing. Raises Blocked
+    `lane_exists`, `lane_name_conflict` or what a constraint says, Invalid for what cannot be.
     """
     unit, name = split_lane(session, request.name)
     _check_request(request, name)
@@ -84,12 +88,33 @@ def create_lane(session: Session, request: LaneRequest) -> LaneCreateResult:
         run.session.git.require()
         existing = read_lane(session.layout, unit, name)
         if existing is not None:
-            return _found(run, unit, existing, request)
-        lane = build_lane(run, unit, Planner(run, unit, name, request).lane())
+            lane = _found(run, unit, existing, request)
+        else:
+            lane = build_lane(run, unit, Planner(run, unit, name, request).lane(), settle=False)
         _link_source(run.session, lane)
-        return LaneCreateResult(
-            status=Status.SUCCESS, operation_id=run.operation_id, lane=view_of(run.session, unit, lane)
-        )
+        return _finished(run, unit, lane, created=existing is None, trust_hooks=trust_hooks)
+
+
+def _finished(run: Mutation, unit: Unit, lane: Lane, *, created: bool, trust_hooks: bool) -> LaneCreateResult:
+    """Do what the new lane owes of projections and hooks, and say that it was made if none of these blocks."""
+    status, signum = Status.SUCCESS, None
+    issues: tuple[Issue, ...] = ()
+    key = f"lane:{lane.id}"
+    if lane_has_hooks(run.session, unit.path, lane):
+        from gr2.ops.hook_finish import finish_lane
+
+        made = [f"{unit.path}/lanes/{lane.name}/repos/{name}" for name in lane.repos] if created else []
+        done = finish_lane(run, unit, lane, trust_hooks=trust_hooks, made=made)
+        status, issues, signum = done.status, done.all_issues, done.outcome.signum
+        if done.hook_blocked:
+            run.withhold(key)
+    run.settle()
+    if status in {Status.SUCCESS, Status.ATTENTION}:
+        run.release(key)
+    view = view_of(run.session, unit, lane)
+    return LaneCreateResult(
+        status=status, issues=issues, signum=signum, created=created, operation_id=run.operation_id, lane=view
+    )
 
 
 def _check_request(request: LaneRequest, name: str) -> None:
@@ -109,7 +134,7 @@ def _check_request(request: LaneRequest, name: str) -> None:
             )
 
 
-def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> LaneCreateResult:
+def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> Lane:
     """The lane is there: fine when the same actor asks for the same again."""
     planned = Planner(run, unit, lane.name, request)
     same = (
@@ -130,10 +155,7 @@ def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> LaneC
             hint=f"gr2 lane show {lane.id}",
             details={"created_by": lane.created_by, "created_at": lane.created_at},
         )
-    _link_source(run.session, lane)
-    return LaneCreateResult(
-        status=Status.SUCCESS, created=False, operation_id=run.operation_id, lane=view_of(run.session, unit, lane)
-    )
+    return lane
 
 
 class Planner:
@@ -267,10 +289,13 @@ def _refresh(session: Session, repo: Repo) -> None:
     session.git.run(["fetch", "--prune", "--quiet", "--", "origin"], at=mirror, network=True)
 
 
-def build_lane(run: Mutation, unit: Unit, lane: Lane, step: Callable[..., Step] | None = None) -> Lane:
+def build_lane(
+    run: Mutation, unit: Unit, lane: Lane, step: Callable[..., Step] | None = None, *, settle: bool = True
+) -> Lane:
     """Make every checkout in a draft of the lane, then put the whole lane at its place with one rename.
 
-    step: makes a repo's step, called as `lane_step` is, which is what is used without one.
+    step: makes a repo's step, called as `lane_step` is, which is what is used without one. Without `settle` the caller
+    says when lane.created is told.
     """
     session = run.session
     draft = run.scratch("lane")
@@ -283,6 +308,8 @@ def build_lane(run: Mutation, unit: Unit, lane: Lane, step: Callable[..., Step] 
         os.fsync(file.fileno())
     final = session.layout.lane(unit.path, lane.name)
     refuse_links(session.root, session.layout.relative(final))
+    for name in lane.repos:
+        forget(session.layout, f"{unit.path}/lanes/{lane.name}/repos/{name}")
     event = LaneCreated(lane_name=lane.name, lane_type=lane.kind, repos=lane.repos, branch_map=lane.branch_map)
     run.announce(event, unit=unit.name, path=os.path.join(final, LANE_FILE), text=run.operation_id)
     try:
@@ -294,7 +321,8 @@ def build_lane(run: Mutation, unit: Unit, lane: Lane, step: Callable[..., Step] 
         path = session.layout.relative(final)
         message = f"something else is at {path}"
         raise Blocked("path_conflict", message, scope="lane", subject=lane.name, hint=f"move {path} away") from error
-    run.settle()
+    if settle:
+        run.settle()
     return lane
 
 

@@ -15,6 +15,7 @@ from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import lane_named, lane_of
 from gr2.ops.lane_exit import leave, record_left, unit_lock
+from gr2.ops.lane_hooks import LaneHooks
 from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow, recover
 from gr2.ops.lane_restore import Restoring
 from gr2.ops.lane_view import LaneView, view_with
@@ -45,10 +46,17 @@ class LaneEnterResult(MutationResult):
 
 
 def lane_enter(
-    session: Session, lane: str = "", *, dirty: str = DEFAULT_STRATEGY, yes: bool = False, restore: bool = False
+    session: Session,
+    lane: str = "",
+    *,
+    dirty: str = DEFAULT_STRATEGY,
+    yes: bool = False,
+    restore: bool = False,
+    trust_hooks: bool = False,
 ) -> LaneEnterResult:
     """Make the lane the unit's current one. `dirty`, `yes`: for the work in the lane that is left, as in `lane_exit`;
-    "restore" there means `restore`: put back the newest saved work of each repo of the lane entered.
+    "restore" there means `restore`: put back the newest saved work of each repo of the lane entered. `trust_hooks`
+    approves every hooks file for this run.
 
     Entering the current lane emits nothing, and only restores. Raises Blocked `lane_frozen`, `lease_conflict`,
     `lease_lost`, and what leaving raises: then nothing is changed.
@@ -60,7 +68,8 @@ def lane_enter(
         _, found = lane_of(run.session, f"{unit.name}/{name}")
         refuse_frozen(session, unit.name, name)
         with guard(run.session, unit.name, name) as fence:
-            return _Entering(run, unit, found, fence, restore=restore).run(dirty, yes)
+            entering = _Entering(run, unit, found, fence, restore=restore, trust_hooks=trust_hooks)
+            return entering.run(dirty, yes)
 
 
 @dataclass
@@ -71,12 +80,15 @@ class _Outcome:
 
 
 class _Entering:
-    def __init__(self, run: Mutation, unit: Unit, lane: Lane, fence: Fence, *, restore: bool) -> None:
+    def __init__(
+        self, run: Mutation, unit: Unit, lane: Lane, fence: Fence, *, restore: bool, trust_hooks: bool
+    ) -> None:
         self._run = run
         self._session = run.session
         self._unit = unit
         self._lane = lane
         self._fence = fence
+        self._trust_hooks = trust_hooks
         self._restoring = Restoring(run, unit, lane, fence, wanted=restore)
 
     def run(self, dirty: str, yes: bool) -> LaneEnterResult:
@@ -86,18 +98,25 @@ class _Entering:
         if before is not None and before != self._lane.name:
             done.from_lane = before
             done.left = self._leave(before, dirty, yes)
+            done.issues += done.left.issues
             if done.left.failure is not None:
                 done.issues.append(Issue.from_error(done.left.failure))
                 return self._result(done)
         with self._after(done):
             self._fence.recheck()
+            entering = before != self._lane.name
+            hooks = self._hooks() if entering else None
             self._restoring.run()
             done.issues += self._restoring.issues
-            if before != self._lane.name:
+            if hooks is not None:
+                done.issues += hooks.run()
                 self._enter()
             else:
                 self._restoring.finish()
         return self._result(done)
+
+    def _hooks(self) -> LaneHooks:
+        return LaneHooks(self._run, self._unit, self._lane, "on_enter", trust_hooks=self._trust_hooks)
 
     def _leave(self, before: str, dirty: str, yes: bool) -> Left:
         self._refuse_marked(before)
@@ -107,7 +126,8 @@ class _Entering:
             return Left()
         with guard(self._session, self._unit.name, before) as fence:
             leaving = Leaving(self._run, self._unit, lane, dirty=dirty, yes=yes, fence=fence)
-            return leave(self._run, self._unit, lane, leaving, fence=fence, to_lane=self._lane.name)
+            to_lane, trust = self._lane.name, self._trust_hooks
+            return leave(self._run, self._unit, lane, leaving, fence=fence, to_lane=to_lane, trust_hooks=trust)
 
     def _refuse_marked(self, before: str) -> None:
         from gr2.store.failures import blocking_marker
@@ -154,7 +174,8 @@ class _Entering:
         if not blocking:
             from gr2.ops.failures import resolve_retried
 
-            resolve_retried(self._run, unit=unit.name, lane=lane.name)
+            for name in filter(None, (lane.name, done.from_lane)):
+                resolve_retried(self._run, unit=unit.name, lane=name)
         status = Status.PARTIAL_FAILURE if blocking else Status.ATTENTION if issues else Status.SUCCESS
         return LaneEnterResult(
             status=status,

@@ -10,6 +10,7 @@ from gr2.model.outcome import Issue, MutationResult, Status
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import unit_of
+from gr2.ops.lane_hooks import LaneHooks
 from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.lease import Fence, guard
@@ -28,11 +29,15 @@ class LaneExitResult(MutationResult):
     discarded_repos: tuple[SavedRow, ...] = ()
 
 
-def lane_exit(session: Session, *, dirty: str = DEFAULT_STRATEGY, yes: bool = False) -> LaneExitResult:
-    """Leave the lane the unit is in. `dirty` names the strategy for uncommitted work; `yes` confirms a discard.
+def lane_exit(
+    session: Session, *, dirty: str = DEFAULT_STRATEGY, yes: bool = False, trust_hooks: bool = False
+) -> LaneExitResult:
+    """Leave the lane the unit is in. `dirty` names the strategy for uncommitted work; `yes` confirms a discard;
+    `trust_hooks` approves every hooks file for this run.
 
     Without a current lane there is nothing to do. Raises Blocked `dirty_lane_repo`, `confirmation_required`,
-    `operation_in_progress`, `dirty_not_savable`, `lease_conflict`, `lease_lost`: then nothing is changed.
+    `operation_in_progress`, `dirty_not_savable`, `lease_conflict`, `lease_lost`: then nothing is changed. Raises
+    Failed `hook_failed` for an `on_exit` hook that blocks: then the lane is current and untouched.
     """
     unit = unit_of(session)
     named = current_lane(session.layout, unit.name) or ""
@@ -46,7 +51,7 @@ def lane_exit(session: Session, *, dirty: str = DEFAULT_STRATEGY, yes: bool = Fa
             return LaneExitResult(status=Status.SUCCESS, operation_id=run.operation_id, owner_unit=unit.name)
         with guard(run.session, unit.name, name) as fence:
             leaving = Leaving(run, unit, lane, dirty=dirty, yes=yes, fence=fence)
-            left = leave(run, unit, lane, leaving, fence=fence)
+            left = leave(run, unit, lane, leaving, fence=fence, trust_hooks=trust_hooks)
         return _result(run, unit, lane, leaving, left)
 
 
@@ -55,13 +60,30 @@ def unit_lock(unit: Unit) -> str:
     return f"unit-{unit.name}"
 
 
-def leave(run: Mutation, unit: Unit, lane: Lane, leaving: Leaving, *, fence: Fence, to_lane: str = "") -> Left:
-    """Leave `lane`: look, put its work away, and make the unit be in none. Raises when nothing was changed.
+def leave(
+    run: Mutation,
+    unit: Unit,
+    lane: Lane,
+    leaving: Leaving,
+    *,
+    fence: Fence,
+    to_lane: str = "",
+    trust_hooks: bool = False,
+) -> Left:
+    """Leave `lane`: look, run its `on_exit` hooks, put its work away, and make the unit be in none. Raises when
+    nothing was changed, and for a hook that blocks.
 
     to_lane: the lane that is entered next.
     """
+    hooks = LaneHooks(run, unit, lane, "on_exit", trust_hooks=trust_hooks)
     leaving.plan()
+    issues = hooks.run()
+    if hooks.any:
+        # They may have changed what there is to put away.
+        fence.recheck()
+        leaving.plan()
     left = leaving.put_away()
+    left.issues = issues
     if left.failure is None:
         fence.recheck()
         record_left(run, unit, lane.name, left, to_lane=to_lane)
@@ -91,13 +113,13 @@ def _result(run: Mutation, unit: Unit, lane: Lane, leaving: Leaving, left: Left)
     rows = leaving.rows
     if left.stashed or left.discarded:
         rows, _ = inspect(session, lane_checkouts(unit, lane))
-    issues = (Issue.from_error(left.failure),) if left.failure is not None else ()
-    if not issues:
+    issues = ((Issue.from_error(left.failure),) if left.failure is not None else ()) + left.issues
+    if left.failure is None:
         from gr2.ops.failures import resolve_retried
 
         resolve_retried(run, unit=unit.name, lane=lane.name)
     return LaneExitResult(
-        status=Status.PARTIAL_FAILURE if issues else Status.SUCCESS,
+        status=Status.PARTIAL_FAILURE if left.failure else Status.ATTENTION if issues else Status.SUCCESS,
         issues=issues,
         operation_id=run.operation_id,
         owner_unit=unit.name,

@@ -36,11 +36,12 @@ class SavedRow:
 
 @dataclass
 class Left:
-    """What became of a lane's work. `failure` is why the rest of it is still there."""
+    """What became of a lane's work. `failure` is why the rest of it is still there, `issues` what else to know."""
 
     stashed: list[SavedRow] = field(default_factory=list)
     discarded: list[SavedRow] = field(default_factory=list)
     failure: Gr2Error | None = None
+    issues: tuple[Issue, ...] = ()
 
     @property
     def stashed_repos(self) -> tuple[str, ...]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gr2.errors import Blocked
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import MutationResult, Operation, Status
 from gr2.model.spec import Unit
 from gr2.ops.context import find_repo, lane_named, lane_of
+from gr2.ops.hook_seek import lane_has_hooks
 from gr2.ops.lane_create import LaneRequest, Planner, lane_step, make_checkouts
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import Fence, guard
 from gr2.ops.materialize import refuse_links
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
+from gr2.store.hook_state import forget
 from gr2.store.lanes import write_lane
+
+if TYPE_CHECKING:
+    from gr2.ops.hook_finish import Finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +34,9 @@ class LaneReposResult(MutationResult):
     completed: tuple[Operation, ...] = ()
 
 
-def add_repos(session: Session, repos: Sequence[str], *, lane: str = "") -> LaneReposResult:
-    """Give the lane a checkout of each named repo, on the lane's branch. One that is there already changes nothing."""
+def add_repos(session: Session, repos: Sequence[str], *, lane: str = "", trust_hooks: bool = False) -> LaneReposResult:
+    """Give the lane a checkout of each named repo, on the lane's branch, and do what these owe of projections and
+    hooks. One that is there already changes nothing. `trust_hooks` approves every hooks file for this run."""
     for name in repos:
         find_repo(session, name)
     unit, lane_name = lane_named(session, lane)
@@ -40,12 +47,26 @@ def add_repos(session: Session, repos: Sequence[str], *, lane: str = "") -> Lane
         missing = [name for name in dict.fromkeys(repos) if not _is_there(session, unit, found, name)]
         if missing:
             found = _add(run, unit, found, missing, fence)
+        done = _finish(run, unit, found, repos, missing, trust_hooks=trust_hooks)
         return LaneReposResult(
-            status=Status.SUCCESS,
+            status=done.status if done else Status.SUCCESS,
+            issues=done.all_issues if done else (),
+            signum=done.outcome.signum if done else None,
             operation_id=run.operation_id,
             lane=view_of(run.session, unit, found),
             completed=tuple(_operation(unit, found, name) for name in missing),
         )
+
+
+def _finish(
+    run: Mutation, unit: Unit, lane: Lane, repos: Sequence[str], made: Sequence[str], *, trust_hooks: bool
+) -> Finished | None:
+    if not lane_has_hooks(run.session, unit.path, lane):
+        return None
+    from gr2.ops.hook_finish import finish_lane
+
+    paths = [f"{unit.path}/lanes/{lane.name}/repos/{name}" for name in made]
+    return finish_lane(run, unit, lane, trust_hooks=trust_hooks, made=paths, repos=tuple(repos))
 
 
 def _operation(unit: Unit, lane: Lane, name: str) -> Operation:
@@ -79,6 +100,7 @@ def _add(run: Mutation, unit: Unit, lane: Lane, names: list[str], fence: Fence) 
     # The record goes first: a checkout that it names and that is missing is made by the same command, or by apply.
     write_lane(session.layout, unit, wider)
     for name in names:
+        forget(session.layout, f"{unit.path}/lanes/{lane.name}/repos/{name}")
         os.rename(os.path.join(draft, "repos", name), session.layout.lane_checkout(unit.path, lane.name, name))
     return wider
 
