@@ -130,6 +130,28 @@ def test_a_merge_queue_takes_no_other_head_than_the_expected(desk: Desk) -> None
     assert desk.adapter.get_pr(ref).queued is False
 
 
+@pytest.mark.parametrize("how", ["merge", "queue", "auto"])
+def test_a_head_that_moves_at_the_last_moment_is_left_alone(desk: Desk, how: str) -> None:
+    url, ref = desk.opened()
+    rules = {"merge": Rule(), "queue": Rule(merge_queue=True), "auto": Rule(checks=("ci",))}
+    desk.repository(url).rules["main"] = rules[how]
+    head, before = desk.branch(url, "topic"), desk.branch(url, "main")
+    on = "PUT" if how == "merge" else "mutation"
+    moved: list[str] = []
+    push = lambda: moved.append(desk.push(url, "topic", {"more.txt": "more\n"}))  # noqa: E731
+    desk.hub.faults.append(Fault(kind="meanwhile", on=on, act=push))
+
+    with pytest.raises(HeadMoved):
+        if how == "auto":
+            desk.adapter.enable_auto_merge(ref, method="merge", expected_head=head)
+        else:
+            desk.adapter.merge_pr(ref, method="merge", expected_head=head)
+
+    read = desk.adapter.get_pr(ref)
+    assert (read.state, read.head_sha, read.queued, read.auto_merge) == ("open", moved[0], False, False)
+    assert desk.branch(url, "main") == before
+
+
 def test_auto_merge_merges_when_the_rules_are_met_and_not_before(desk: Desk) -> None:
     url, ref = desk.opened()
     desk.repository(url).rules["main"] = Rule(checks=("ci",))

@@ -179,7 +179,7 @@ class GitHubPlatform:
         error = merging.refused(request, found, answer, method=method, expected_head=expected_head)
         if error is not None:
             raise error
-        return self._enqueue(found, request, expected_head, timeout)
+        return self._enqueue(address, found, request, expected_head, timeout)
 
     def enable_auto_merge(
         self, ref: PullRef, *, method: MergeMethod, expected_head: str, timeout: float | None = None
@@ -347,12 +347,16 @@ class GitHubPlatform:
         self._gh.document(request, answer)
         return answer.headers.get("content-length") == str(len(answer.body))
 
-    def _enqueue(self, found: documents.Pull, request: Request, expected_head: str, timeout: float | None) -> Merged:
+    def _enqueue(
+        self, address: Address, found: documents.Pull, request: Request, expected_head: str, timeout: float | None
+    ) -> Merged:
         variables = {"id": found.id, "head": expected_head}
         answer = self._gh.graphql(request, queries.ENQUEUE, variables, timeout=timeout)
         if answer.rows:
             error = answer.error(answer.rows[0])
             if isinstance(error, Unsupported):
+                again = self._host.pull(address, found.number, timeout=timeout)
+                merging.require_open(request, again, expected_head)
                 raise NotMergeable(error.message, subject=request.subject, details=error.details)
             raise error
         return Merged(merge_sha=None, queued=True)

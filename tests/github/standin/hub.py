@@ -32,9 +32,9 @@ class Asked:
 class Fault:
     """Something that goes wrong, `times` times, for requests whose `what` matches the pattern `on`.
 
-    kind: bad_gateway, drop, cut, hang, garbage, status, kill. after: the request is carried out first, so that only its
-    answer is lost. skip: how many matching requests go well before. status, headers, body: for kind status. victim: the
-    process that a kill ends.
+    kind: bad_gateway, drop, cut, hang, garbage, status, meanwhile. after: the request is carried out first, so that only
+    its answer is lost. skip: how many matching requests go well before. status, headers, body: for kind status. act: what
+    else happens at that moment; for kind meanwhile it is all that happens.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Fault:
     times: int = 1
     after: bool = False
     skip: int = 0
-    victim: Callable[[], int] = os.getpid
+    act: Callable[[], object] = bool
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import socketserver
 import tempfile
@@ -98,7 +97,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(hub.answer(self.command, path, host, token, body))
         else:
             reply = hub.answer(self.command, path, host, token, body) if fault.after else None
-            self._fail(fault, reply)
+            fault.act()
+            if fault.kind == "meanwhile":
+                self._send(reply or hub.answer(self.command, path, host, token, body))
+            else:
+                self._fail(fault, reply)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
@@ -146,8 +149,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.closing.wait(120)
         elif fault.kind == "cut":
             self._cut(reply)
-        elif fault.kind == "kill":
-            os.kill(fault.victim(), signal.SIGKILL)
         elif fault.kind == "drop":
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
