@@ -31,13 +31,18 @@ class Desk:
         self._commits = 0
         self._adapter: GitHubPlatform | None = None
         self.gh_config = os.path.join(world.env["XDG_CONFIG_HOME"], "gh")
-        world.write(os.path.join(self.gh_config, "config.yml"), f"http_unix_socket: {socket}\n")
+        # Version 1 keeps newer versions of gh from rewriting what this one reads too.
+        world.write(os.path.join(self.gh_config, "config.yml"), f'version: "1"\nhttp_unix_socket: {socket}\n')
         self.sign_in("github.com")
         world.git(".", "config", "--global", f"url.{hub.folder}/.insteadOf", "https://github.com/")
 
     def sign_in(self, *hosts: str, token: str = TOKEN) -> None:
         """Write what `gh auth login` leaves."""
-        rows = [f"{host}:\n    user: {LOGIN}\n    oauth_token: {token}\n    git_protocol: https\n" for host in hosts]
+        rows = [
+            f"{host}:\n    git_protocol: https\n    user: {LOGIN}\n    oauth_token: {token}\n"
+            f"    users:\n        {LOGIN}:\n            oauth_token: {token}\n"
+            for host in hosts
+        ]
         self.world.write(os.path.join(self.gh_config, "hosts.yml"), "".join(rows))
 
     @property

@@ -32,9 +32,9 @@ class Asked:
 class Fault:
     """Something that goes wrong, `times` times, for requests whose `what` matches the pattern `on`.
 
-    kind: bad_gateway, drop, cut, hang, garbage, status, meanwhile. after: the request is carried out first, so that only
-    its answer is lost. skip: how many matching requests go well before. status, headers, body: for kind status. act: what
-    else happens at that moment; for kind meanwhile it is all that happens.
+    kind: bad_gateway, drop, cut, hang, garbage, status, meanwhile. after: the request is carried out first, so that
+    only its answer is lost. skip: how many matching requests go well before. status, headers, body: for kind status.
+    act: what else happens at that moment; for kind meanwhile it is all that happens.
     """
 
     kind: str
