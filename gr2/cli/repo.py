@@ -10,7 +10,7 @@ from gr2.model.outcome import Result
 
 @click.group("repo", cls=Gr2Group)
 def repo() -> None:
-    """State of every checkout."""
+    """State of every checkout, and what repos bring along."""
 
 
 @repo.command("status")
@@ -22,3 +22,14 @@ def status(ctx: click.Context, repos: tuple[str, ...], groups: tuple[str, ...]) 
     from gr2.ops.repo import repo_status
 
     return repo_status(session_of(ctx), repos=repos, groups=groups)
+
+
+@repo.command("hooks")
+@click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this group's repos (repeatable).")
+@click.option("--repo", "repos", multiple=True, metavar="REPO", help="Only this repo (repeatable).")
+@click.pass_context
+def hooks(ctx: click.Context, repos: tuple[str, ...], groups: tuple[str, ...]) -> Result:
+    """Hooks files as parsed. Runs nothing."""
+    from gr2.ops.hooks import repo_hooks
+
+    return repo_hooks(session_of(ctx), repos=repos, groups=groups)

@@ -22,6 +22,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "repo": ("gr2.cli.repo:repo", "State of every checkout."),
     "lane": ("gr2.cli.lane:lane", "One task's checkouts over several repositories."),
     "exec": ("gr2.cli.exec:exec_group", "Run a command in a lane's repositories."),
+    "hooks": ("gr2.cli.hooks:hooks", "What repos bring along to be run, and who approved it."),
     "pr": ("gr2.cli.pr:pr", "Linked pull requests over several repositories."),
     "review": ("gr2.cli.review:review", "Who must approve, and other people's pull requests."),
     "events": ("gr2.cli.events:events", "What happened, as a stream other tools can read."),

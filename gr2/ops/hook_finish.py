@@ -59,7 +59,7 @@ def plan_hooks(
     """What `apply` would project and run in the checkouts of the repos called `chosen`. `missing` are still to be made:
     their hooks files are read from the mirrors' default branches."""
     reader, trust = HooksReader(session), Trust(session)
-    by_repo = _from_mirrors(session, missing)
+    by_repo = from_mirrors(session, missing)
     not_there = {step.path: by_repo[step.repo.name] for step in missing if step.repo.name in by_repo}
     planner = WorkPlanner(session, command="apply", reader=reader, trust=trust, not_there=not_there)
     work = planner.plan(all_places(session, lanes), chosen)
@@ -67,7 +67,7 @@ def plan_hooks(
     return work
 
 
-def _from_mirrors(session: Session, missing: Sequence[MakeCheckout]) -> dict[str, bytes | HooksFault]:
+def from_mirrors(session: Session, missing: Sequence[MakeCheckout]) -> dict[str, bytes | HooksFault]:
     """The hooks files on the mirrors' default branches. A partial clone is not asked: git might fetch for it."""
     repos = {step.repo.name: step.repo for step in missing if not step.repo.filter}
     names, trees = [], []

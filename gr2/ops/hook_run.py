@@ -47,7 +47,7 @@ class Ran:
 
 
 class HookRunner:
-    """Runs hooks for one operation. `issues` are failures that do not block.
+    """Runs hooks for one operation. `issues` are failures that do not block; `last` is how the last one ended.
 
     partial: how far the operation has come when the hook of a checkout fails.
     """
@@ -59,6 +59,7 @@ class HookRunner:
         self.reader = reader
         self.issues: list[Issue] = []
         self.blocked: Gr2Error | None = None
+        self.last: Ran | None = None
         self._partial = partial
 
     def skip(self, place: HookPlace, hook: Hook, reason: str) -> None:
@@ -78,6 +79,7 @@ class HookRunner:
             record.failed(_unrun(128 + error.signum, "gr2 was asked to stop"))
             raise
         ran = Ran(outcome=outcome, started_id=record.started_id, tail=tail_of(outcome.stderr))
+        self.last = ran
         self._keep_output(ran)
         if outcome.exit_code == 0:
             record.completed(outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gr2.cli.screen import Screen, text_for
+from gr2.model.outcome import Status
 from gr2.ops.lane_exit import LaneExitResult
 from gr2.ops.lane_leave import SavedRow
 
@@ -16,7 +17,8 @@ def show_exit(result: LaneExitResult, screen: Screen) -> None:
         screen.line(f"Unit {result.owner_unit} is in no lane.")
         return
     name = f"{result.owner_unit}/{result.lane.lane_name}"
-    screen.parts("Still in " if result.issues else "Left ", (name, "bold"))
+    still = result.status is Status.PARTIAL_FAILURE
+    screen.parts("Still in " if still else "Left ", (name, "bold"))
     show_put_away(result.stashed_repos, result.discarded_repos, screen)
     if result.stashed_repos:
         screen.line("To have it back:")
