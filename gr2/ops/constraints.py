@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from gr2.edges.git import Place
 from gr2.errors import Blocked
+from gr2.model.hooks import HOOKS_FILE
 from gr2.model.lane import LaneState
 from gr2.model.names import nearest
 from gr2.model.outcome import Issue
@@ -15,8 +16,6 @@ from gr2.session import Session
 from gr2.store.lanes import read_lanes
 from gr2.store.mirrors import inspect_mirror
 
-HOOKS_FILE = ".gr2/hooks.toml"
-HOOKS_LIMIT = 64 << 10
 _PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
 _SCOPE = r"[A-Za-z0-9._/-]+"
 
@@ -100,13 +99,11 @@ def allowed_kinds(session: Session, bases: Mapping[str, str]) -> dict[str, tuple
 
 
 def _kinds_in(data: bytes) -> tuple[str, ...] | None:
-    if len(data) > HOOKS_LIMIT:
-        return None
-    import tomllib
+    from gr2.store.hooks_file import HooksInvalid, parse_table
 
     try:
-        policy = tomllib.loads(data.decode()).get("policy")
-    except (ValueError, RecursionError):
+        policy = parse_table(data).get("policy")
+    except HooksInvalid:
         return None
     kinds = policy.get("allow_lane_kinds") if isinstance(policy, dict) else None
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
