@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from gr2.edges.git import Place
 from gr2.errors import Failed, Gr2Error
+from gr2.model.hooks import HOOKS_FILE, HOOKS_LIMIT
 from gr2.model.spec import Repo
-from gr2.ops.constraints import HOOKS_FILE, HOOKS_LIMIT
 from gr2.ops.materialize import remote_url
 from gr2.session import Session
 from gr2.store.mirrors import MirrorKind, inspect_mirror
