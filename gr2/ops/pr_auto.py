@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gr2.model.group import Blocker, Child
 from gr2.model.outcome import Issue
-from gr2.model.platform_error import NotMergeable, OutcomeUnknown
+from gr2.model.platform_error import NotFound, NotMergeable, OutcomeUnknown
 from gr2.model.pull_request import MergeMethod, PullRef
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_look import look, record
@@ -21,7 +21,9 @@ def hand_over(work: Work, child: Child, method: MergeMethod) -> Issue | None:
     repo = work.session.spec.repo(child.repo)
     assert repo is not None, "a child whose repo is unknown cannot be read, and is refused before"
     ref = PullRef(url=repo.url, number=child.pr_number or 0)
-    overview = work.platforms.overviews(child.platform, [ref])[ref]
+    overview = work.platforms.overviews(child.platform, [ref]).get(ref)
+    if overview is None:
+        raise NotFound("the platform has no such pull request")
     if _REVIEWS & set(child.blockers) and overview.demands.approvals < max(child.required, 1):
         return _not_on(child, "the platform does not wait for the reviews that gr2 demands")
     if overview.pull.auto_merge:

@@ -16,7 +16,7 @@ from gr2.model.platform_error import OutcomeUnknown, PlatformError, Queued
 from gr2.model.pull_request import Merged, MergeMethod, PullRef
 from gr2.ops.lease import Fence, guard
 from gr2.ops.pr_auto import hand_over
-from gr2.ops.pr_group import GroupResult, Work, group_work
+from gr2.ops.pr_group import GroupResult, Work, group_work, no_group
 from gr2.ops.pr_look import look, record
 from gr2.ops.pr_merge_check import ready_to_merge, remaining_blockers
 from gr2.ops.pr_platform import about
@@ -59,11 +59,16 @@ class _Progress:
 def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMergeResult:
     """Merge the group, or what is left of it.
 
-    Raises Blocked `no_pr_group`, `head_moved`, `not_mergeable`, `method_not_allowed`, `unsupported` or what a lease
-    says, PlatformError when a pull request cannot be read: nothing was merged then.
+    `head_moved`, `not_mergeable`, `method_not_allowed`, `unsupported` (blocked) and a pull request that cannot be read
+    (failed) keep it from beginning. Raises Blocked `no_pr_group`, or what a lease says.
     """
     with group_work(session, "pr.merge", lane) as work, guard(work.session, work.unit.name, work.lane.name) as fence:
-        ready_to_merge(work, request.method, force=request.force, auto=request.auto)
+        if work.group is None:
+            raise no_group(work.lane)
+        try:
+            ready_to_merge(work, request.method, force=request.force, auto=request.auto)
+        except (Blocked, PlatformError) as error:
+            return _refused(work, error)
         already = [child.repo for child in work.existing.prs if child.status == "merged"]
         work.note(order=order_of(work))
         progress = _Progress()
@@ -80,6 +85,16 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
             failed=tuple(progress.failed),
             pending=tuple(progress.pending),
         )
+
+
+def _refused(work: Work, error: Gr2Error) -> PrMergeResult:
+    return PrMergeResult(
+        status=Status(error.status),
+        issues=getattr(error, "issues", None) or (Issue.from_error(error),),
+        operation_id=work.run.operation_id,
+        group=work.group,
+        already_merged=tuple(child.repo for child in work.existing.prs if child.status == "merged"),
+    )
 
 
 def _status(progress: _Progress) -> Status:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gr2.edges.files import failed_write
 from gr2.edges.git import Git, GitError, Place
 from gr2.edges.git.refs import head_branch, head_commit, read_ref
 from gr2.errors import Blocked, Invalid
@@ -24,13 +25,14 @@ from gr2.ops.context import find_repo, unit_of
 from gr2.ops.lane_create import LaneRequest, Planner, build_lane
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import guard
-from gr2.ops.materialize import MakeCheckout
+from gr2.ops.materialize import MakeCheckout, refuse_links
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.pr_platform import Platforms
 from gr2.ops.pr_policy import fetched
 from gr2.session import Session
 from gr2.store.journal import checkout_change
 from gr2.store.lanes import read_lane
+from gr2.store.mirrors import inspect_mirror
 
 REVIEWED = "refs/gr2/review"
 """In the checkout: the head of the pull request that it was last moved to."""
@@ -54,7 +56,7 @@ class ReviewedPull:
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewCheckoutResult(MutationResult):
-    """The review lane. old_sha: where it was before, None when it is new."""
+    """The review lane. old_sha: where it was before, None when it was made now."""
 
     lane: LaneView
     pr: ReviewedPull
@@ -107,7 +109,11 @@ def checkout_pull(session: Session, repo_name: str, number: int) -> ReviewChecko
         else:
             _refuse_other(lane, repo)
             new = fetched(run.session, repo, ref)
-            old = _move(run, unit, lane, repo, new)
+            old = None
+            if os.path.lexists(run.session.layout.lane_checkout(unit.path, lane.name, repo.name)):
+                old = _move(run, unit, lane, repo, new)
+            else:
+                _make_again(run, unit, lane, repo, new)
         return ReviewCheckoutResult(
             status=Status.SUCCESS,
             operation_id=run.operation_id,
@@ -169,6 +175,20 @@ def _refuse_other(lane: Lane, repo: Repo) -> None:
         raise Blocked("lane_frozen", message, scope="lane", subject=lane.id, hint=hint)
 
 
+def _make_again(run: Mutation, unit: Unit, lane: Lane, repo: Repo, new: str) -> None:
+    """Make the checkout of a lane that has lost it."""
+    layout = run.session.layout
+    final = layout.lane_checkout(unit.path, lane.name, repo.name)
+    refuse_links(run.session.root, layout.relative(final))
+    draft = run.scratch("lane")
+    _steps(new)(run.session, unit, lane, repo, draft).run(run)
+    try:
+        os.makedirs(os.path.dirname(final), exist_ok=True)
+        os.rename(os.path.join(draft, "repos", repo.name), final)
+    except OSError as error:
+        raise failed_write(error, final) from error
+
+
 def _move(run: Mutation, unit: Unit, lane: Lane, repo: Repo, new: str) -> str:
     """Bring the lane's checkout to `new`, unless it holds work of its own. Gives where it was."""
     session = run.session
@@ -178,7 +198,7 @@ def _move(run: Mutation, unit: Unit, lane: Lane, repo: Repo, new: str) -> str:
         checkout = session.layout.at(path)
         git_dir = os.path.join(checkout, ".git")
         old = head_commit(git_dir)
-        known = {read_ref(git_dir, REVIEWED), new}
+        known = {read_ref(git_dir, REVIEWED) or _start_of_base(session, lane, repo), new}
         (row,), problems = inspect(session, lane_checkouts(unit, lane))
         if problems or old is None:
             raise _diverged(lane, "git cannot tell its state")
@@ -193,6 +213,12 @@ def _move(run: Mutation, unit: Unit, lane: Lane, repo: Repo, new: str) -> str:
             _switch(change.git, Place.checkout(checkout), lane, lane.branch_map[repo.name], new)
         change.git.run(["update-ref", REVIEWED, new], at=Place.checkout(checkout))
     return old
+
+
+def _start_of_base(session: Session, lane: Lane, repo: Repo) -> str | None:
+    """Where `apply` puts a checkout of this lane that it makes again."""
+    mirror = inspect_mirror(session.layout.mirror(repo.name))
+    return mirror.branches().get(lane.base_map.get(repo.name, ""))
 
 
 def _switch(git: Git, place: Place, lane: Lane, branch: str, commit: str) -> None:

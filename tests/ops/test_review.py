@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -175,3 +176,17 @@ def test_a_lane_of_that_name_for_something_else_is_left_alone(stage: Stage) -> N
     assert stage.world.call("lane", "create", f"beta/{NAME}").exit_code == 0
     ran = _checkout(stage)
     assert (ran.exit_code, codes(ran)) == (3, [("lane_exists", True)])
+
+
+@pytest.mark.parametrize("how", ["review", "apply"])
+def test_a_checkout_that_is_gone_is_made_again(stage: Stage, how: str) -> None:
+    _checkout(stage)
+    shutil.rmtree(stage.world.path(CHECKOUT))
+    if how == "apply":
+        assert stage.world.call("apply").exit_code == 0
+
+    ran = _checkout(stage)
+
+    assert ran.exit_code == 0, ran.stdout
+    assert stage.world.git(CHECKOUT, "rev-parse", "HEAD") == stage.child("app")["head_sha"]
+    assert _checkout(stage).json["old_sha"] == ran.json["new_sha"]
