@@ -64,10 +64,22 @@ def main(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) -> in
     before = _catch_signals(cancellation)
     try:
         outcome = _outcome(list(argv), run)
-        return outcome if isinstance(outcome, int) else _show(outcome, run)
+        if isinstance(outcome, int):
+            return outcome
+        code = _show(outcome, run)
+        _deliver(outcome, run)
+        return code
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _deliver(result: Result, run: Invocation) -> None:
+    """The short attempt to deliver events, after a mutating command that began; it cannot change the result."""
+    if run.session is not None and getattr(result, "operation_id", None):
+        from gr2.ops.deliver import deliver_pending
+
+        deliver_pending(run.session)
 
 
 def _cwd(environ: Mapping[str, str]) -> str:
