@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gr2.testing.contracts_dirty import DirtyStrategyContract
     from gr2.testing.contracts_platform import PlatformContract, PlatformUnderTest
     from gr2.testing.contracts_plugin import PluginContract
+    from gr2.testing.contracts_runtime import HookRuntimeContract
     from gr2.testing.contracts_sink import EventSinkContract
     from gr2.testing.control import ControlledClock, SeededIds
     from gr2.testing.distributions import write_distribution
@@ -24,6 +25,7 @@ __all__ = [
     "ControlledClock",
     "DirtyStrategyContract",
     "EventSinkContract",
+    "HookRuntimeContract",
     "PlatformContract",
     "PlatformUnderTest",
     "PluginContract",
@@ -39,6 +41,7 @@ _HOME = {
     "PlatformContract": "gr2.testing.contracts_platform",
     "PlatformUnderTest": "gr2.testing.contracts_platform",
     "EventSinkContract": "gr2.testing.contracts_sink",
+    "HookRuntimeContract": "gr2.testing.contracts_runtime",
     "PluginContract": "gr2.testing.contracts_plugin",
     "Ran": "gr2.testing.world",
     "SeededIds": "gr2.testing.control",
