@@ -98,8 +98,11 @@ def _base_of(work: Work, repo: Repo, heads: Heads) -> str:
 
 def _why_not(work: Work, candidate: Candidate, base_sha: str, others: Iterable[Candidate]) -> str:
     session, name = work.session, candidate.repo.name
-    child = work.group.child(name) if work.group else None
-    if child is not None and child.status == "merged" and child.head_sha == candidate.head_sha:
+    group = work.group
+    child = group.child(name) if group else None
+    # One pull request a repo is in a group: newer commits wait until the whole group is merged.
+    waits = group is not None and not group.is_over
+    if child is not None and child.status == "merged" and (waits or child.head_sha == candidate.head_sha):
         return "merged"
     url = canonical_url(session, candidate.repo)
     if any((canonical_url(session, other.repo), other.head) == (url, candidate.head) for other in others):

@@ -352,3 +352,16 @@ def test_lists_are_by_state_and_unit(stage: Stage) -> None:
         ["feat"],
         ["feat"],
     )
+
+
+def test_newer_commits_of_a_merged_repo_wait_for_the_rest_of_the_group(stage: Stage) -> None:
+    stage.rules("api", methods=["squash"])
+    assert stage.call("pr", "merge").exit_code == 4
+    stage.commit("app", "later.txt")
+
+    ran = stage.create()
+
+    assert (ran.exit_code, ran.json["skipped"]) == (0, [{"repo": "app", "reason": "merged"}])
+    assert len(stage.prs("app")) == 1
+    assert stage.call("pr", "merge", "--method", "squash").exit_code == 0
+    assert [child["repo"] for child in stage.create().json["group"]["prs"]] == ["app"]

@@ -9,7 +9,7 @@ from gr2.ops.pr_create import PrCreateResult
 _WHY = {
     "reference": "it is for reference only",
     "no_commits": "it has no commits beyond its base",
-    "merged": "its commits are merged",
+    "merged": "its pull request is merged (newer commits get one when the whole group is)",
     "same_repository": "another repo of the lane is the same repository",
 }
 
