@@ -22,7 +22,7 @@ from tests.faults.pr_cases import PR_CASES
 pytestmark = pytest.mark.faults
 
 FAULTS = os.environ.get("GR2_FAULTS", "")
-BUDGET = {"tree": 8, "child": 3, "gr2": 4, "enospc": 4}
+BUDGET = {"tree": 3, "child": 1, "gr2": 1, "enospc": 2}
 SHARDS = 6 if FAULTS == "full" else 1
 STRUCK = [
     pytest.param(case, kind, shard, id=f"{case.name}-{kind}" + (f"-{shard}" if SHARDS > 1 else ""))
