@@ -108,6 +108,11 @@ class Git:
         """The same door, whose children keep `descriptors` open."""
         return Git(self.runner, self._environ, stall_seconds=self.stall_seconds, inherit=(*self.inherit, *descriptors))
 
+    def with_environment(self, changes: Mapping[str, str]) -> Git:
+        """The same door, with these variables of the caller's environment changed."""
+        environ = {**self._environ, **changes}
+        return Git(self.runner, environ, stall_seconds=self.stall_seconds, inherit=self.inherit)
+
     def undisturbed(self) -> Git:
         """The same door for undoing what was begun: its children run to their end even when gr2 was told to stop."""
         return Git(Runner(), self._environ, stall_seconds=self.stall_seconds, inherit=self.inherit)
