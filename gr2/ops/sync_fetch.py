@@ -69,14 +69,11 @@ def mirror_lock(run: Mutation, repo: str) -> FileLock:
 class Fetching:
     """The fetches of one sync. With `stop_at_failure` nothing new is started after one failed."""
 
-    def __init__(
-        self, run: Mutation, *, jobs: int, stop_at_failure: bool, env: Mapping[str, str], told_heads: Mapping[str, str]
-    ) -> None:
+    def __init__(self, run: Mutation, *, jobs: int, stop_at_failure: bool, told_heads: Mapping[str, str]) -> None:
         self._run = run
         self._session = run.session
         self._jobs = jobs
         self._stop_at_failure = stop_at_failure
-        self._env = env
         self._told_heads = told_heads
         self._live: dict[int, tuple[RepoLook, FileLock]] = {}
         self._hosts: dict[str, int] = {}
@@ -169,7 +166,7 @@ class Fetching:
         remote = "origin" if look.repo.filter else remote_url(session, look.repo)
         options = ["--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules"]
         return session.git.inheriting(lock.descriptor).command(
-            ["fetch", *options, "--", remote, *REFSPECS], at=Place.bare(look.mirror.path), network=True, env=self._env
+            ["fetch", *options, "--", remote, *REFSPECS], at=Place.bare(look.mirror.path), network=True
         )
 
     def _ended(self, index: int) -> RepoLook:
@@ -235,7 +232,7 @@ class Fetching:
     def _ask_head(self, look: RepoLook) -> Command:
         args = ["ls-remote", "--symref", "--", remote_url(self._session, look.repo), "HEAD"]
         place = Place.bare(look.mirror.path)
-        return self._session.git.command(args, at=place, network=True, env=self._env)
+        return self._session.git.command(args, at=place, network=True)
 
 
 def follow_head(session: Session, look: RepoLook, branch: str) -> None:

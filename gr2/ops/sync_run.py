@@ -23,7 +23,7 @@ from gr2.ops.ssh_share import shared_connections
 from gr2.ops.steps import Outcome, run_steps
 from gr2.ops.sync_compare import Update
 from gr2.ops.sync_fetch import Fetched, Fetching, SeedUnderLock, fetch_operation, follow_head
-from gr2.ops.sync_heads import ask_platforms
+from gr2.ops.sync_heads import Told, ask_platforms
 from gr2.ops.sync_look import RepoLook, look_at_repo, mark_fetched, repo_issue, tracks
 from gr2.ops.sync_plan import Plan, Wish, blocked_operation, each, make_plan
 from gr2.ops.sync_record import Record, SyncRunResult
@@ -185,32 +185,35 @@ class _Sync:
         """Bring the mirrors up to date; None when the run has to end here."""
         if self._options.offline:
             return self._offline(looks)
-        record, mirrors = self._record, _Mirrors()
         missing = [look for look in looks if look.is_missing]
         there = [look for look in looks if not look.is_missing]
         told = ask_platforms(self._session, there)
-        record.add_issues(told.issues)
-        with shared_connections(self._session, [look.repo.url for look in looks], temporary=self._run.temporary) as env:
+        self._record.add_issues(told.issues)
+        urls = [look.repo.url for look in looks if look.repo.name not in told.unmoved]
+        with shared_connections(self._session, urls, temporary=self._run.temporary) as env:
+            before = self._run.session
+            self._run.session = before.with_git(before.git.with_environment(env))
             self._session.progress.start("fetch", len(looks))
             try:
-                if not self._seed(missing, mirrors):
-                    record.unaffected += [fetch_operation(look) for look in there]
-                    return None
-                for look in there:
-                    if look.repo.name in told.unmoved:
-                        mark_fetched(self._session, look.mirror)
-                        follow_head(self._session, look, told.defaults.get(look.repo.name, look.mirror.head() or ""))
-                fetching = Fetching(
-                    self._run,
-                    jobs=self._options.jobs,
-                    stop_at_failure=not self._options.keep_going,
-                    env=env,
-                    told_heads=told.defaults,
-                )
-                fetched = fetching.fetch([look for look in there if look.repo.name not in told.unmoved])
+                return self._fetch_all(missing, there, told)
             finally:
                 self._session.progress.stop()
-        mirrors.current |= told.unmoved
+                self._run.session = before
+
+    def _fetch_all(self, missing: Sequence[RepoLook], there: Sequence[RepoLook], told: Told) -> _Mirrors | None:
+        mirrors = _Mirrors(current=set(told.unmoved))
+        if not self._seed(missing, mirrors):
+            self._record.unaffected += [fetch_operation(look) for look in there]
+            return None
+        for look in there:
+            if look.repo.name in told.unmoved:
+                mark_fetched(self._session, look.mirror)
+                follow_head(self._session, look, told.defaults.get(look.repo.name, look.mirror.head() or ""))
+        options = self._options
+        fetching = Fetching(
+            self._run, jobs=options.jobs, stop_at_failure=not options.keep_going, told_heads=told.defaults
+        )
+        fetched = fetching.fetch([look for look in there if look.repo.name not in told.unmoved])
         return mirrors if self._take(fetched, mirrors) else None
 
     def _take(self, fetched: Fetched, mirrors: _Mirrors) -> bool:
