@@ -18,10 +18,8 @@ from gr2.model.event.lease import (
     LeaseReleased,
     LeaseRenewed,
 )
+from gr2.model.lease_terms import EXEC
 
-EDIT, EXEC, REVIEW = MODES = ("edit", "exec", "review")
-DEFAULT_TTL = 900
-MAX_TTL = 86_400
 _TOGETHER = {(EXEC, EXEC)}
 
 

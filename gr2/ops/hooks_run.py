@@ -15,7 +15,7 @@ from gr2.ops.hook_places import HookPlace, HooksReader
 from gr2.ops.hook_run import HookFailure, HookRunner, Ran
 from gr2.ops.hook_trust import Trust
 from gr2.ops.lease import guard
-from gr2.ops.lease_grant import refuse_frozen
+from gr2.ops.lease_grant import refuse_unusable
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
 from gr2.store.failures import blocking_checkout
@@ -62,7 +62,7 @@ def hooks_run(
         if marker is not None:
             raise marker
         if lane_name:
-            refuse_frozen(session, unit, lane_name)
+            refuse_unusable(session, unit, lane_name)
         with guard(run.session, unit, lane_name, mode="exec") if lane_name else nullcontext():
             return _Manual(run, place).run(name, stage, trust_hooks=trust_hooks)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.model.event.lane import LaneArchived
 from gr2.model.lane import Lane
-from gr2.model.lease import EDIT
+from gr2.model.lease_terms import EDIT
 from gr2.model.outcome import MutationResult, Status
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts

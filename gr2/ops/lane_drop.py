@@ -13,11 +13,11 @@ from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import find_repo, lane_named, lane_of
 from gr2.ops.lane_archive import unit_locked
+from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.lane_kept import kept_only_here
 from gr2.ops.lane_leave import SavedRow, blocked, failed, recover
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import Fence, guard
-from gr2.ops.lease_grant import refuse_frozen
 from gr2.ops.materialize import refuse_links
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
@@ -49,7 +49,7 @@ def lane_drop(session: Session, repos: Sequence[str], *, lane: str = "", force: 
     ):
         finish_archives(run.session, unit=unit.name, lane=lane_name)
         _, found = lane_of(run.session, f"{unit.name}/{lane_name}")
-        refuse_frozen(session, unit.name, lane_name)
+        refuse_frozen(found)
         going = [name for name in found.repos if name in repos]
         with guard(run.session, unit.name, lane_name) as fence:
             _refuse_last(found, going)

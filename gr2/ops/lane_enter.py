@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +16,12 @@ from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import lane_named, lane_of
 from gr2.ops.lane_exit import leave, record_left, unit_lock
+from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.lane_hooks import LaneHooks
 from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow, recover
 from gr2.ops.lane_restore import Restoring
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.lease import Fence, guard
-from gr2.ops.lease_grant import refuse_frozen
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
 from gr2.store.lanes import current_lane, read_lane, read_unit_state, unit_state_file, write_unit_state
@@ -66,7 +67,7 @@ def lane_enter(
     unit, name = lane_named(session, lane)
     with mutation(session, "lane.enter", unit=unit.name, lane=name, lock=unit_lock(unit)) as run:
         _, found = lane_of(run.session, f"{unit.name}/{name}")
-        refuse_frozen(session, unit.name, name)
+        refuse_frozen(found)
         with guard(run.session, unit.name, name) as fence:
             entering = _Entering(run, unit, found, fence, restore=restore, trust_hooks=trust_hooks)
             return entering.run(dirty, yes)
@@ -130,6 +131,8 @@ class _Entering:
             return leave(self._run, self._unit, lane, leaving, fence=fence, to_lane=to_lane, trust_hooks=trust)
 
     def _refuse_marked(self, before: str) -> None:
+        if not os.path.isdir(self._session.layout.failures):
+            return
         from gr2.store.failures import blocking_marker
 
         layout = self._session.layout
@@ -171,7 +174,7 @@ class _Entering:
         rows, unreadable = inspect(session, lane_checkouts(unit, lane))
         issues = (*done.issues, *unreadable)
         blocking = any(issue.blocking for issue in issues)
-        if not blocking:
+        if not blocking and os.path.isdir(session.layout.failures):
             from gr2.ops.failures import resolve_retried
 
             for name in filter(None, (lane.name, done.from_lane)):

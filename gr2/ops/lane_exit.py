@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from gr2.model.event.lane import LaneExited
@@ -114,7 +115,7 @@ def _result(run: Mutation, unit: Unit, lane: Lane, leaving: Leaving, left: Left)
     if left.stashed or left.discarded:
         rows, _ = inspect(session, lane_checkouts(unit, lane))
     issues = ((Issue.from_error(left.failure),) if left.failure is not None else ()) + left.issues
-    if left.failure is None:
+    if left.failure is None and os.path.isdir(session.layout.failures):
         from gr2.ops.failures import resolve_retried
 
         resolve_retried(run, unit=unit.name, lane=lane.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -183,9 +184,12 @@ def _saved_by(session: Session, unit: Unit, lane: Lane, operations: Sequence[str
 
 def recover(session: Session, checkouts: Sequence[Checkout]) -> tuple[Issue, ...]:
     """Undo what killed commands began in these checkouts."""
+    issues: list[Issue] = []
+    journals = os.path.join(session.layout.state, "checkouts")
+    if not os.path.isdir(journals) or not os.listdir(journals):
+        return ()
     from gr2.store.journal import needs_recovery
 
-    issues: list[Issue] = []
     for checkout in checkouts:
         if needs_recovery(session.layout, checkout.path):
             from gr2.store.saved_work import SavedWork

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from gr2.errors import Gr2Error
@@ -36,9 +37,11 @@ class Restoring:
 
     def run(self) -> None:
         """Put back the newest save of each repo, if wanted."""
+        layout = self._session.layout
+        if not os.path.isdir(layout.saved):
+            return
         from gr2.store.saved import waiting
 
-        layout = self._session.layout
         found = waiting(layout, unit=self._unit.name, lane=self._lane.name)
         chosen = self._chosen(found) if self._wanted else []
         if chosen:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gr2.model.event.lane import LaneFrozen, LaneUnfrozen
 from gr2.model.lane import LaneState
-from gr2.model.lease import EDIT
+from gr2.model.lease_terms import EDIT
 from gr2.model.outcome import MutationResult, Status
 from gr2.ops.context import lane_named, lane_of
 from gr2.ops.lane_view import LaneView, view_of

@@ -11,7 +11,6 @@ from gr2.edges.git import Git, Place
 from gr2.edges.git.refs import read_refs
 from gr2.model.checkout import RepoRow
 from gr2.model.lane import Lane
-from gr2.ops.squash import is_squashed_into
 from gr2.session import Session
 
 _REFLOG_BYTES = 1 << 20
@@ -101,6 +100,8 @@ class _Question:
             return Work(own=own, merged=own)
         pushed = self._is_pushed()
         moved = [base for base in self._bases if base != start]
+        from gr2.ops.squash import is_squashed_into
+
         merged = any(is_squashed_into(self._git, self._place, self._head, base) for base in moved)
         return Work(own=True, unpushed=not pushed and not merged, merged=merged)
 

@@ -3,24 +3,38 @@ as long as a command runs (contract, page 3)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gr2.errors import Blocked, Gr2Error
-from gr2.model import lease as rules
-from gr2.model.lease import DEFAULT_TTL, EDIT, EXEC, Lease, LostGrant
-from gr2.ops.lease_grant import as_lost, claim_of, commit, grant, lost_error, moment_of, open_book, patiently, refuse
-from gr2.ops.lease_watch import Watch
-from gr2.ops.mutation import Mutation
+from gr2.model.lease_terms import DEFAULT_TTL, EDIT, EXEC
 from gr2.session import Session
-from gr2.store.leases import LeaseBook, read_leases
-from gr2.store.operations import is_running
+
+if TYPE_CHECKING:
+    from gr2.model.lease import Lease, LeaseTable, LostGrant
+    from gr2.ops.lease_watch import Watch
+    from gr2.ops.mutation import Mutation
+    from gr2.store.leases import LeaseBook
+
+
+def _leases(session: Session, unit: str, lane: str) -> LeaseTable | None:
+    """The leases of the lane; None, and nothing imported, when it never had one."""
+    if not os.path.lexists(session.layout.lease_file(unit, lane)):
+        return None
+    from gr2.store.leases import read_leases
+
+    return read_leases(session.layout, unit, lane)
 
 
 def check(session: Session, unit: str, lane: str, mode: str = EDIT) -> None:
     """Raise Blocked `lease_lost` or `lease_conflict` unless the caller may act on the lane in `mode`."""
-    refuse(session, read_leases(session.layout, unit, lane), mode)
+    table = _leases(session, unit, lane)
+    if table is not None:
+        from gr2.ops.lease_grant import refuse
+
+        refuse(session, table, mode)
 
 
 class Fence:
@@ -35,16 +49,25 @@ class Fence:
         self._lane = lane
         self._mode = mode
         self._watch: Watch | None = None
-        table = read_leases(session.layout, unit, lane)
-        refuse(session, table, mode)
-        self._last_token = table.last_token
-        # One that belongs to a command is that command's to keep up.
-        self._mine = [lease for lease in table.held(session.actor, moment_of(session)) if lease.explicit]
+        self._last_token = 0
+        self._mine: list[Lease] = []
+        table = _leases(session, unit, lane)
+        if table is not None:
+            from gr2.ops.lease_grant import moment_of, refuse
+
+            refuse(session, table, mode)
+            self._last_token = table.last_token
+            # One that belongs to a command is that command's to keep up.
+            self._mine = [lease for lease in table.held(session.actor, moment_of(session)) if lease.explicit]
 
     def recheck(self) -> None:
         """Raise Blocked `lease_lost` or `lease_conflict` when the right is gone. Call it immediately before the first
         change, and before each repo's."""
-        table = read_leases(self._session.layout, self._unit, self._lane)
+        table = _leases(self._session, self._unit, self._lane)
+        if table is None:
+            return
+        from gr2.ops.lease_grant import as_lost, lost_error, refuse
+
         refuse(self._session, table, self._mode)
         tokens = {lease.token for lease in table.leases}
         gone = [lease for lease in self._mine if lease.token not in tokens]
@@ -55,6 +78,8 @@ class Fence:
             self._new_watch().look()
 
     def _new_watch(self) -> Watch:
+        from gr2.ops.lease_watch import Watch
+
         return Watch(self._session, self._unit, self._lane, [lease.token for lease in self._mine])
 
     def __enter__(self) -> Fence:
@@ -85,6 +110,8 @@ class Held:
 
     def broken(self, loss: LostGrant | None) -> None:
         """Note that it is gone."""
+        from gr2.ops.lease_grant import as_lost, lost_error
+
         self.lost = lost_error(self._unit, self._lane, loss or as_lost(self.lease))
 
     def recheck(self) -> None:
@@ -110,6 +137,9 @@ def held(
     `on_lost` is called from another thread, within 5 s, when somebody breaks it. Raises what `lease_acquire` does, and
     Blocked `lease_lost`.
     """
+    from gr2.ops.lease_grant import claim_of, grant, patiently
+    from gr2.ops.lease_watch import Watch
+
     claim = claim_of(run, unit, mode, ttl, operation=run.operation_id)
     change, error = patiently(run, wait, lambda: grant(run, unit, lane, claim, force=False))
     if error is not None:
@@ -132,6 +162,9 @@ def held(
 
 def retire(run: Mutation, book: LeaseBook) -> None:
     """The lane goes away, and its leases with it. The count of tokens stays."""
+    from gr2.model import lease as rules
+    from gr2.ops.lease_grant import commit, moment_of
+
     change = rules.retire(book.table, moment_of(run.session))
     if change.table != book.table:
         commit(run, book, change)
@@ -139,6 +172,12 @@ def retire(run: Mutation, book: LeaseBook) -> None:
 
 def _let_go(run: Mutation, unit: str, lane: str, lease: Lease) -> None:
     """End this command's part in a lease; the lease itself ends with the last command that uses it."""
+    from dataclasses import replace
+
+    from gr2.model import lease as rules
+    from gr2.ops.lease_grant import commit, moment_of, open_book
+    from gr2.store.operations import is_running
+
     session = run.session
     try:
         with open_book(run, unit, lane) as book:

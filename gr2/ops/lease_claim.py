@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gr2.errors import Gr2Error, Invalid
 from gr2.model import lease as rules
-from gr2.model.lease import DEFAULT_TTL, EDIT, Lease
+from gr2.model.lease import Lease
+from gr2.model.lease_terms import DEFAULT_TTL, EDIT
 from gr2.model.outcome import Issue, MutationResult, Result, Status
 from gr2.ops.context import lane_named
 from gr2.ops.lease_grant import (
@@ -19,8 +20,8 @@ from gr2.ops.lease_grant import (
     moment_of,
     open_book,
     patiently,
-    refuse_frozen,
     refuse_lost,
+    refuse_unusable,
 )
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
@@ -116,7 +117,7 @@ def lease_renew(session: Session, lane: str = "", *, mode: str = "", ttl: int | 
     leases: Sequence[Lease] = ()
     with mutation(session, "lane.lease.renew", unit=unit.name, lane=name, lock=None, markers=False) as run:
         with open_book(run, unit.name, name) as book:
-            refuse_frozen(session, unit.name, name)
+            refuse_unusable(session, unit.name, name)
             moment = moment_of(session)
             mine = book.table.held(session.actor, moment, mode)
             if mine:

@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from gr2.errors import Blocked, Gr2Error
 from gr2.model import lease as rules
 from gr2.model.duration import spoken
-from gr2.model.lane import LaneState
-from gr2.model.lease import EDIT, Change, Claim, Lease, LeaseTable, LostGrant, Moment
+from gr2.model.lease import Change, Claim, Lease, LeaseTable, LostGrant, Moment
+from gr2.model.lease_terms import EDIT
 from gr2.ops.context import unknown
+from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.mutation import Mutation
 from gr2.session import Session
 from gr2.store.lanes import lane_names, read_lane
@@ -83,7 +84,7 @@ def grant(run: Mutation, unit: str, lane: str, claim: Claim, *, force: bool) -> 
         if counted:
             stack.enter_context(cap_lock(session.layout, wait=session.wait_seconds))
         book = stack.enter_context(open_book(run, unit, lane))
-        refuse_frozen(session, unit, lane)
+        refuse_unusable(session, unit, lane)
         table, moment = book.table, moment_of(session)
         if claim.operation:
             refuse_lost(session, table, "")
@@ -180,22 +181,14 @@ def lost_error(unit: str, lane: str, loss: LostGrant, also: str = "") -> Blocked
     )
 
 
-def refuse_frozen(session: Session, unit: str, lane: str) -> None:
+def refuse_unusable(session: Session, unit: str, lane: str) -> None:
     """Raise Blocked `lane_frozen`, or Invalid `unknown_lane` when the lane went away."""
     owner = session.spec.unit(unit)
     found = read_lane(session.layout, owner, lane) if owner is not None else None
     if owner is None or found is None:
         known = lane_names(session.layout, owner) if owner is not None else ()
         raise unknown("lane", lane, known, hint="gr2 lane list")
-    if found.state is LaneState.FROZEN:
-        raise Blocked(
-            "lane_frozen",
-            f"the lane is frozen: {found.reason or 'no reason given'}",
-            scope="lane",
-            subject=found.id,
-            hint=f"gr2 lane create NAME --from {found.id}",
-            details={"reason": found.reason},
-        )
+    refuse_frozen(found)
 
 
 def as_lost(lease: Lease) -> LostGrant:

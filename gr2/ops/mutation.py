@@ -246,6 +246,8 @@ def _check_plugins(session: Session, command: str, unit: str, lane: str, repos: 
 
 
 def _check_markers(session: Session, command: str, unit: str, lane: str) -> None:
+    if not os.path.isdir(session.layout.failures):
+        return
     from gr2.store.failures import blocking_marker
 
     marker = blocking_marker(session.layout, command=command, unit=unit, lane=lane)

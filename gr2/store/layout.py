@@ -62,6 +62,10 @@ class Layout:
     def leases(self) -> str:
         return self.at(".grip/state/leases")
 
+    def lease_file(self, unit: str, lane: str) -> str:
+        """The state file of a lane's leases. No component of a lane's name begins with a dot: it is in nobody's way."""
+        return self.at(f".grip/state/leases/{unit}/{lane}/.leases.json")
+
     @property
     def saved(self) -> str:
         return self.at(".grip/state/saved")

@@ -27,11 +27,6 @@ _FILE = ".leases.json"
 _UNSETTLED = ".unsettled"
 
 
-def lease_file(layout: Layout, unit: str, lane: str) -> str:
-    """The state file of a lane's leases."""
-    return os.path.join(layout.leases, unit, lane, _FILE)
-
-
 def read_leases(layout: Layout, unit: str, lane: str) -> LeaseTable:
     """The leases of a lane, without any lock: the state file changes whole. Raises Failed `state_unreadable`."""
     return _table(_read(layout, unit, lane), unit, lane)
@@ -55,7 +50,7 @@ class LeaseBook:
         self._unit = unit
         self._lane = lane
         self._outbox = outbox
-        self._path = lease_file(layout, unit, lane)
+        self._path = layout.lease_file(unit, lane)
         self._settle()
 
     @property
@@ -203,7 +198,7 @@ def settle_leases(layout: Layout, outbox: Outbox) -> None:
 
 
 def _read(layout: Layout, unit: str, lane: str) -> dict[str, Any]:
-    return read_state(lease_file(layout, unit, lane), version=VERSION) or {}
+    return read_state(layout.lease_file(unit, lane), version=VERSION) or {}
 
 
 def _encoded(table: LeaseTable) -> dict[str, Any]:

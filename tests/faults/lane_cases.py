@@ -17,7 +17,7 @@ _LEASES = (".grip/state/leases",)
 
 
 def _must(world: World, *args: str, env: dict[str, str | None] | None = None) -> None:
-    ran = world.gr2(*args, env=env)
+    ran = world.call(*args, env=env)
     assert ran.exit_code == 0, f"{args}: {ran.stdout}\n{ran.stderr}"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gr2.model import lease as rules
 from gr2.model.lease import Claim, LeaseTable, Moment
+from gr2.model.lease_terms import MODES
 
 NOW = Moment(wall=datetime(2026, 1, 2, tzinfo=UTC), monotonic=100.0, boot_id="one")
 EMPTY = LeaseTable(owner_unit="alpha", lane_name="feat")
@@ -49,8 +50,8 @@ def test_only_exec_goes_beside_anothers_lease(mine: str, theirs: str, together: 
     assert (not found) is together
 
 
-@pytest.mark.parametrize("mode", rules.MODES)
-@pytest.mark.parametrize("other", rules.MODES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("other", MODES)
 def test_a_holder_never_conflicts_with_itself(mode: str, other: str) -> None:
     table = rules.acquire(EMPTY, claim(mode=mode), NOW).table
 

@@ -16,7 +16,7 @@ from gr2.ops.lease_claim import lease_acquire, lease_release, lease_renew, lease
 from gr2.ops.mutation import mutation
 from gr2.session import Session
 from gr2.store.lanes import write_lane
-from gr2.store.leases import lease_file, read_leases
+from gr2.store.leases import read_leases
 from gr2.store.outbox import Outbox
 from gr2.testing import World
 
@@ -105,12 +105,12 @@ def test_the_lease_has_the_fields_of_the_contract(shop: World) -> None:
 def test_showing_leases_writes_nothing(shop: World) -> None:
     lease_acquire(session_of(shop), LANE, ttl=10)
     shop.clock.advance(11)
-    before = shop.read(lease_file(session_of(shop).layout, "alpha", "feat"))
+    before = shop.read(session_of(shop).layout.lease_file("alpha", "feat"))
 
     shown = lease_show(session_of(shop, B), LANE)
 
     assert shown.leases == ()
-    assert shop.read(lease_file(session_of(shop).layout, "alpha", "feat")) == before
+    assert shop.read(session_of(shop).layout.lease_file("alpha", "feat")) == before
     assert types(shop) == ["lease.acquired"]
 
 
@@ -463,7 +463,7 @@ def test_a_log_that_cannot_be_written_refuses_the_grant(shop: World) -> None:
 
 def test_damaged_leases_are_said_and_never_taken_for_none(shop: World) -> None:
     lease_acquire(session_of(shop, B), LANE)
-    shop.write(lease_file(session_of(shop).layout, "alpha", "feat"), '{"version": 1, "leases": [{"mode": 3}]}')
+    shop.write(session_of(shop).layout.lease_file("alpha", "feat"), '{"version": 1, "leases": [{"mode": 3}]}')
 
     assert refused(check, session_of(shop), "alpha", "feat").code == "state_unreadable"
     assert refused(lease_acquire, session_of(shop), LANE).code == "state_unreadable"
@@ -471,7 +471,7 @@ def test_damaged_leases_are_said_and_never_taken_for_none(shop: World) -> None:
 
 def test_leases_that_a_newer_gr2_wrote_are_read_and_not_changed(shop: World) -> None:
     lease_acquire(session_of(shop, B), LANE)
-    path = lease_file(session_of(shop).layout, "alpha", "feat")
+    path = session_of(shop).layout.lease_file("alpha", "feat")
     shop.write(path, shop.read(path).replace('"version": 1', '"version": 2, "more": true'))
 
     assert len(lease_show(session_of(shop), LANE).leases) == 1
