@@ -133,6 +133,43 @@ def _exec_was_told(world: World) -> None:
         assert "made" in world.read(f"{place}/made.txt")
 
 
+def _behind(*, dirty: str) -> Callable[[World], None]:
+    """A workspace whose two remotes moved, with uncommitted work in the checkout of `dirty`."""
+
+    def arrange(world: World) -> None:
+        world.write_spec(units=())
+        ran = world.gr2("apply")
+        assert ran.exit_code == 0, ran.stderr
+        world.write(f"repos/{dirty}/README.md", "changed\r\n")
+        world.write(f"repos/{dirty}/staged.txt", "staged\n")
+        world.git(f"repos/{dirty}", "add", "staged.txt")
+        world.write(f"repos/{dirty}/staged.txt", "and changed\n")
+        world.write(f"repos/{dirty}/new/file", "new\n")
+        world.commit("app", {"src/app.txt": "app 3\n", "more.txt": "more\n", "run.sh": None})
+
+    return arrange
+
+
+def _is_synced(*changes: str) -> Callable[[World], None]:
+    """The remote's commit is there, with these changes on top, and every run that began was ended once."""
+
+    def check(world: World) -> None:
+        remote = world.git(world.remote("app"), "rev-parse", "main")
+        assert world.git("repos/app", "rev-parse", "HEAD", "origin/main").split() == [remote, remote]
+        assert world.git("repos/app", "status", "--porcelain").splitlines() == list(changes)
+        assert world.git("repos/app", "stash", "list") == ""
+        assert not os.path.exists(world.path("repos/app/.git/gr2"))
+        events = oracle.assert_log_is_dense(world)
+        ended = [event["operation_id"] for event in events if event["type"] == "sync.completed"]
+        begun = [event["operation_id"] for event in events if event["type"] == "sync.started"]
+        assert len(ended) == len(set(ended))
+        assert set(begun) <= set(ended)
+        updated = [event["new_sha"] for event in events if event["type"] == "sync.repo_updated"]
+        assert updated == [remote], updated
+
+    return check
+
+
 def _clones_with_work(world: World) -> None:
     world.git(world.base, "clone", "--quiet", world.remote("app"), world.path("src/app"))
     world.write("src/app/README.md", "changed\n")
@@ -266,6 +303,15 @@ CASES = [
         check=_the_spec_is_sound,
     ),
     Case(name="apply", arrange=_spec, command=["gr2", "apply"], check=_everything_was_told),
+    *(
+        Case(name=f"sync-run-{name}", arrange=_behind(dirty=dirty), command=["gr2", "sync", "run", *args], check=check)
+        for name, dirty, args, check in (
+            ("stash", "app", (), _is_synced(" M README.md", "AM staged.txt", "?? new/")),
+            ("discard", "app", ("--dirty", "discard", "--yes"), _is_synced()),
+            ("block", "api", ("--dirty", "block"), _is_synced()),
+            ("rebase", "api", ("--strategy", "rebase"), _is_synced()),
+        )
+    ),
     Case(
         name="lane-create",
         arrange=_materialized,
