@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gr2.edges.git import Place
+from gr2.edges.git.refs import read_refs
 from gr2.errors import Failed, Gr2Error
 from gr2.model.hooks import HOOKS_FILE, HOOKS_LIMIT
 from gr2.model.spec import Repo
@@ -68,7 +69,8 @@ def fetched(session: Session, repo: Repo, ref: str) -> str:
     commit = next((sha.decode() for sha, name in told if name.decode(errors="surrogateescape") == ref), "")
     if not commit:
         raise Failed("unknown_revision", f"the remote of {repo.name} has no {ref}", scope="repo", subject=repo.name)
-    if not session.git.succeeds(["cat-file", "-e", commit], at=place):
+    if commit not in read_refs(place.git_dir, "refs/").values():
+        # Also when the commit is there: a fetch that was killed may have brought it without its files.
         args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", url, ref]
         session.git.run(args, at=place, network=True)
     return commit
