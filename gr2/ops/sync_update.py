@@ -59,14 +59,17 @@ class UpdateCheckout:
         update, checkout = self.update, self.update.seen.checkout
         if self.fence is not None:
             self.fence.recheck()
+        event_id = run.session.ids.event()
         try:
             with checkout_change(
                 run.session, checkout.path, what="update", operation_id=run.operation_id, strategy=update.kind
             ) as change:
                 self.effects.issues += change.recovered
-                event_id, event = self._change(run, change)
+                event = self._change(run, change, event_id)
         except Gr2Error as error:
             self._tell_conflict(run, error)
+            if error.code != "work_changed":
+                self._tell_if_moved(run, event_id)
             raise
         self.effects.updated = True
         run.tell(event, event_id, unit=checkout.unit)
@@ -79,14 +82,13 @@ class UpdateCheckout:
             "strategy": update.kind,
         }
 
-    def _change(self, run: Mutation, change: CheckoutChange) -> tuple[str, SyncRepoUpdated]:
+    def _change(self, run: Mutation, change: CheckoutChange, event_id: str) -> SyncRepoUpdated:
         seen = self.update.seen
         if head_commit(change.place.git_dir) != seen.head or head_branch(change.place.git_dir) != seen.branch:
             message = f"{seen.checkout.path} was changed while it was looked at"
             raise Failed("work_changed", message, scope=seen.scope, hint="run the same command again")
         take_refs(run.session, change.git, seen.checkout.repo, change.place, seen.branch, whole=self.prune)
         away = self._put_away(run.session)
-        event_id = run.session.ids.event()
         self._promise(run, event_id, self.update.to, change.place)
         new = _Move(self.update, change, run.operation_id).run()
         event = self._event(new)
@@ -95,7 +97,26 @@ class UpdateCheckout:
         self.moved(self.update.seen.checkout.repo)
         if away is not None:
             self._put_back(run.session, away)
-        return event_id, event
+        return event
+
+    def _tell_if_moved(self, run: Mutation, event_id: str) -> None:
+        """A git that was killed at its very end may have done its work, and what was done is told."""
+        seen = self.update.seen
+        new = head_commit(os.path.join(run.session.layout.at(seen.checkout.path), ".git"))
+        if new is not None and seen.head is not None and new != seen.head and self._is_new(run, new):
+            self.moved(seen.checkout.repo)
+            run.tell(self._event(new), event_id, unit=seen.checkout.unit)
+
+    def _is_new(self, run: Mutation, new: str) -> bool:
+        """Whether HEAD is where this update was to bring it, and not where somebody else did."""
+        if new == self.update.to:
+            return True
+        place = Place.checkout(run.session.layout.at(self.update.seen.checkout.path))
+        git = run.session.git.undisturbed()
+        try:
+            return git.succeeds(["merge-base", "--is-ancestor", self.update.to, new], at=place)
+        except Gr2Error:
+            return False  # it did not even come as far as having the commit
 
     def _promise(self, run: Mutation, event_id: str, new: str, place: Place) -> None:
         branch = self.update.seen.branch
