@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,14 +51,31 @@ class Block:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _no_settings() -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PluginContext:
     """What a thing is made with: `load()(ctx)`.
 
-    session: the `gr2.api.Session` of this run. settings: an instance of the plugin's own settings model, validated;
-    None when it has none.
+    session: the `gr2.api.Session` of this run. configured: whether anybody set anything in the plugin's table.
+    load_settings: gives the settings; `settings` calls it.
     """
 
     name: str
     session: Any
-    settings: Any = None
+    load_settings: Callable[[], Any] = _no_settings
+    configured: bool = False
+
+    @property
+    def settings(self) -> Any:
+        """An instance of the plugin's own settings model, validated when first asked for; None when it has no model.
+
+        Raises Invalid `invalid_config`.
+        """
+        if "settings" not in self._kept:
+            self._kept["settings"] = self.load_settings()
+        return self._kept["settings"]
+
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -192,13 +192,20 @@ class Plugins:
     def made(self, offer: Offer, session: Any) -> Any:
         """A new object of `offer`; see `make`."""
         from gr2.plugin.contexts import PluginContext
-        from gr2.plugin.plugin_settings import settings_of
+        from gr2.plugin.plugin_settings import is_configured, settings_of
 
         factory = offer.load()
         tables = session.spec.plugins if session is not None else {}
+        plugin, config = offer.plugin, self.config
         context = PluginContext(
-            name=offer.name, session=session, settings=settings_of(offer.plugin, offer.name, self.config, tables)
+            name=offer.name,
+            session=session,
+            load_settings=lambda: settings_of(plugin, offer.name, config, tables),
+            configured=is_configured(plugin, offer.name, config, tables),
         )
+        if context.configured:
+            # What somebody wrote is checked at once; defaults need not be, and cost a validation library to load.
+            _ = context.settings
         if offer.is_builtin:
             return factory(context)
         try:

@@ -30,6 +30,12 @@ def settings_of(plugin: Plugin, name: str, config: Mapping[str, Any], tables: Ta
     return _validated(plugin, reference, table or plugin.name, config, tables)
 
 
+def is_configured(plugin: Plugin, name: str, config: Mapping[str, Any], tables: Tables) -> bool:
+    """Whether user configuration or spec set anything in the table that `settings_of` reads."""
+    table = (name if name in plugin.settings else "") or plugin.name
+    return bool(config.get("plugins", {}).get(table)) or bool(tables.get(table))
+
+
 def _validated(plugin: Plugin, reference: str, table: str, config: Mapping[str, Any], tables: Tables) -> Any:
     own = config.get("plugins", {}).get(table, {})
     if not isinstance(own, Mapping):

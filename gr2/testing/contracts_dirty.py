@@ -48,7 +48,7 @@ class DirtyStrategyContract:
     def make(self, world: World) -> DirtyStrategy:
         """The strategy, made as gr2 makes it."""
         name = self.strategy.rpartition(":")[2].lower()
-        context = PluginContext(name=name, session=world.session(), settings=self.settings)
+        context = PluginContext(name=name, session=world.session(), load_settings=lambda: self.settings)
         found: DirtyStrategy = import_object(self.strategy)(context)
         return found
 

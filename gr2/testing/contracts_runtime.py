@@ -54,7 +54,7 @@ class HookRuntimeContract:
 
     def make(self, world: World) -> HookRuntime:
         """The runtime, made as gr2 makes it."""
-        context = PluginContext(name="contract", session=world.session(), settings=self.settings)
+        context = PluginContext(name="contract", session=world.session(), load_settings=lambda: self.settings)
         found: HookRuntime = import_object(self.runtime)(context)
         return found
 

@@ -2,7 +2,7 @@
 
 class TestSink(EventSinkContract):
     def make_sink(self, world):
-        return MySink(PluginContext(name="mine", session=world.session(), settings=...))
+        return MySink(PluginContext(name="mine", session=world.session(), load_settings=lambda: ...))
 
     def received(self, world):
         return [event_id for ...]

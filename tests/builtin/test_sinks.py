@@ -81,7 +81,7 @@ def receiver() -> Iterator[Receiver]:
 def make_webhook(world: World, url: str, **settings: Any) -> Webhook:
     model = WebhookSettings(url=url, **settings)
     session = world.session(env={"HOOK_SECRET": "tea"})
-    return Webhook(PluginContext(name="webhook", session=session, settings=model))
+    return Webhook(PluginContext(name="webhook", session=session, load_settings=lambda: model, configured=True))
 
 
 Make = Callable[..., Webhook]

@@ -35,7 +35,9 @@ ROW = ["channel", "text", "event_id", "event_type", "actor", "owner_unit", "lane
 
 
 def make(world: World, **settings: Any) -> ChannelSink:
-    context = PluginContext(name="channel", session=world.session(), settings=ChannelSettings(**settings))
+    context = PluginContext(
+        name="channel", session=world.session(), load_settings=lambda: ChannelSettings(**settings), configured=True
+    )
     return ChannelSink(context)
 
 

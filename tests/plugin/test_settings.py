@@ -86,7 +86,8 @@ def test_a_wrong_value_is_invalid_config_and_names_its_key(opened: Any) -> None:
 
 @pytest.mark.parametrize("model", ["1/0", "raise SystemExit", "Settings = 3", ""])
 def test_a_model_that_fails_is_plugin_failed(opened: Any, model: str) -> None:
-    session, plugins = opened(model=f"class Keep:\n    def __init__(self, ctx): pass\n{model}\n")
+    source = f"class Keep:\n    def __init__(self, ctx): pass\n{model}\n"
+    session, plugins = opened(model=source, config="[plugins.keeper]\nretries = 1\n")
 
     with pytest.raises(Failed) as raised:
         plugins.make("strategy", "keep", session)

@@ -49,7 +49,7 @@ class GitHubPlatform:
     def __init__(self, context: PluginContext) -> None:
         session: Session = context.session
         self._environ = session.asked.environ
-        self._configured: tuple[str, ...] = context.settings.hosts if context.settings else ()
+        self._configured: tuple[str, ...] = context.settings.hosts if context.configured else ()
         own = session.settings.plugin("github").get("hosts", [])
         self._users_own = {host.lower() for host in own if isinstance(host, str)} if isinstance(own, list) else set()
         self._gh_hosts: tuple[str, ...] | None = None

@@ -21,10 +21,11 @@ class ChannelSink:
 
     def __init__(self, ctx: PluginContext) -> None:
         self._session = ctx.session
-        self._bridge = Bridge(ctx.session, ctx.settings)
+        settings = ctx.settings if ctx.configured else None
+        self._bridge = Bridge(ctx.session, settings)
         self._channel = Channel(ctx.session.layout)
         self._known = self._channel.recent()
-        self._slack = Slack(ctx.settings) if ctx.settings is not None and ctx.settings.slack_url else None
+        self._slack = Slack(settings) if settings is not None and settings.slack_url else None
 
     def deliver(self, events: Sequence[Mapping[str, Any]], *, deadline: float) -> Delivery:
         """Add the rows of a batch at once; with Slack, one after the other."""

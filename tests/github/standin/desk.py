@@ -57,7 +57,9 @@ class Desk:
     ) -> GitHubPlatform:
         """An adapter of another run. hosts: `[plugins.github] hosts` of the spec."""
         session = self.world.session(env=env)
-        return GitHubPlatform(PluginContext(name="github", session=session, settings=GitHubSettings(hosts=hosts)))
+        settings = GitHubSettings(hosts=hosts)
+        context = PluginContext(name="github", session=session, load_settings=lambda: settings, configured=True)
+        return GitHubPlatform(context)
 
     def new_repository(self, name: str = "", owner: str = "acme") -> str:
         self._made += 1
