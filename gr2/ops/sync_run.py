@@ -24,6 +24,7 @@ from gr2.ops.steps import Outcome, run_steps
 from gr2.ops.sync_compare import Update
 from gr2.ops.sync_fetch import Fetched, Fetching, SeedUnderLock, fetch_operation, follow_head
 from gr2.ops.sync_heads import Told, ask_platforms
+from gr2.ops.sync_hooks import hooks_issues
 from gr2.ops.sync_look import RepoLook, look_at_repo, mark_fetched, repo_issue, tracks
 from gr2.ops.sync_plan import Plan, Wish, blocked_operation, each, make_plan
 from gr2.ops.sync_record import Record, SyncRunResult
@@ -151,6 +152,7 @@ class _Sync:
         if mirrors is not None:
             ready = [look for look in looks if look.is_blocked or look.repo.name in mirrors.current]
             self._update(ready, found, mirrors)
+            record.add_issues(hooks_issues(self._session, self._chosen))
 
     def _add_strays(self) -> None:
         if self._chosen.whole:

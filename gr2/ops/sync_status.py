@@ -16,6 +16,7 @@ from gr2.ops.checkouts import inspect
 from gr2.ops.materialize import SeedMirror
 from gr2.ops.sync_compare import Update, compare, submodules, surroundings
 from gr2.ops.sync_fetch import fetch_operation
+from gr2.ops.sync_hooks import hooks_issues
 from gr2.ops.sync_look import RepoLook, fetched_at, look_at_repo, see
 from gr2.ops.sync_run import check_options
 from gr2.ops.sync_select import Chosen, Selection, choose, obstacles
@@ -72,6 +73,7 @@ def sync_status(
     issues += unreadable
     for answer in answers:
         issues += [issue for issue in answer.issues if issue not in issues]
+    issues += hooks_issues(session, chosen)
     operations = [_mirror_operation(look) for look in looks if not look.is_blocked]
     operations += [answer.operation for answer in answers if answer.operation is not None]
     return SyncStatusResult(

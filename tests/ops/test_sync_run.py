@@ -484,6 +484,17 @@ def test_a_checkout_that_is_a_link_is_left_alone(world: World) -> None:
     assert ran.json["status"] != "success"
 
 
+def test_an_invalid_hooks_file_is_told_and_blocks_no_update(world: World) -> None:
+    applied(world)
+    new = world.commit("app", {".gr2/hooks.toml": "version = 1\nnonsense = true\n"})
+
+    ran = run(world)
+    looked = world.call("sync", "status", "--json")
+
+    assert (ran.exit_code, ran.json["status"], head(world)) == (0, "attention", new)
+    assert (issue(ran, "invalid_hooks")["blocking"], issue(looked, "invalid_hooks")["blocking"]) == (False, False)
+
+
 def test_a_reference_repo_is_updated_like_others(world: World) -> None:
     applied(world, repos={"app": {"reference": True}})
     new = world.commit("app", {"new.txt": "new\n"})
