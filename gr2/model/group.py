@@ -279,10 +279,10 @@ class Journal:
     """What a group remembers beside its contract fields: what it is about to do, and what it has told.
 
     lane_operation: the create that made the lane, so that a later lane of the same name is another. order: the merge
-    order, fixed at the first merge. creating, merging: repos whose request may have been sent and not answered; with
-    the head it was for. titles: those the platform shows, by repo. told_created: repos whose pull request stands in a `pr.created`. told_checks: repo to
-    "head:outcome". told_merged: `pr.merged` was written. unsent: events that belong to this state and may not be in
-    the outbox yet.
+    order, fixed at the first merge. creating, merging: repos whose request may have been sent and not answered, with
+    the head it was for. titles: those the platform shows, by repo. told_created: repos whose pull request stands in a
+    `pr.created`, with its number. told_checks: repo to "head:outcome" for each that was told. told_merged: `pr.merged`
+    was written. unsent: events that belong to this state and may not be in the outbox yet.
     """
 
     lane_operation: str = ""
