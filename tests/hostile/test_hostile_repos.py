@@ -95,6 +95,7 @@ def test_there_are_enough_of_them() -> None:
     assert len(TRICKS) >= 40
 
 
+@pytest.mark.timeout(400)
 def test_before_trust_not_one_mark_appears_whatever_is_run(world: World) -> None:
     _set_out(world, TRICKS, units=("alpha",))
     spec = world.read(".grip/workspace_spec.toml")
@@ -127,6 +128,7 @@ def _nouns(world: World) -> set[str]:
     return {line.split()[0] for line in lines if line.startswith("  ") and line.split()}
 
 
+@pytest.mark.timeout(400)
 def test_commands_about_one_repo_from_inside_it_leave_no_mark_either(world: World) -> None:
     _set_out(world, TRICKS, units=())
     world.call("apply")
