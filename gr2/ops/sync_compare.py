@@ -6,15 +6,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from gr2.edges.git import Place
 from gr2.edges.git.work import Work, find_work, look
-from gr2.model.outcome import Issue
+from gr2.model.outcome import Issue, Operation
 from gr2.model.sync import Distance, Seen, Verdict, second_verdict
-from gr2.plugin.protocols import DirtyCheckout
 from gr2.session import Session
+
+if TYPE_CHECKING:
+    from gr2.plugin.protocols import DirtyCheckout
 
 _SUBMODULE = re.compile(r'^\s*path\s*=\s*"?(.*?)"?\s*$', re.MULTILINE)
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -40,6 +43,27 @@ class Closer:
     update: Update | None = None
     issue: Issue | None = None
     notes: tuple[Issue, ...] = ()
+
+
+def update_operation(update: Update) -> Operation:
+    """What the move of a checkout is called."""
+    seen = update.seen
+    details = {"old_sha": seen.head, "new_sha": update.to, "commits_pulled": update.distance.behind}
+    return about_work(update, "checkout.update", {**details, "branch": seen.branch, "strategy": update.kind})
+
+
+def about_work(update: Update, kind: str, details: Mapping[str, Any]) -> Operation:
+    """An operation of the `kind` on the checkout of `update`."""
+    checkout = update.seen.checkout
+    return Operation(
+        kind=kind,
+        scope=checkout.scope,
+        repo=checkout.repo,
+        unit=checkout.unit,
+        lane=checkout.lane,
+        path=checkout.path,
+        details=dict(details),
+    )
 
 
 def compare(session: Session, seen: Seen, strategy: str, *, fresh: bool) -> tuple[Verdict, Distance]:
@@ -142,6 +166,8 @@ def look_closer(
 def _dirty_checkout(
     session: Session, seen: Seen, files: Sequence[str], *, operation_id: str, confirmed: bool
 ) -> DirtyCheckout:
+    from gr2.plugin.protocols import DirtyCheckout
+
     checkout = seen.checkout
     return DirtyCheckout(
         path=session.layout.at(checkout.path),

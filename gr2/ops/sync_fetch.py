@@ -19,9 +19,9 @@ from gr2.model.outcome import Issue, Operation
 from gr2.model.sync import HOST_LIMIT, TRANSIENT
 from gr2.model.url import host_of
 from gr2.ops.materialize import SeedMirror, remote_url
-from gr2.ops.mutation import Mutation, holder_of
+from gr2.ops.mutation import Mutation
 from gr2.ops.steps import Step
-from gr2.ops.sync_look import RepoLook, fetched_at, mark_fetched, refresh
+from gr2.ops.sync_look import RepoLook, fetch_operation, fetched_at, mark_fetched, refresh
 from gr2.session import Session
 from gr2.store.mirrors import MirrorKind, inspect_mirror
 
@@ -54,16 +54,11 @@ class Fetched:
         return self.signum is not None
 
 
-def fetch_operation(look: RepoLook) -> Operation:
-    """What the fetch of a mirror is called."""
-    return Operation(kind="cache.refresh", repo=look.repo.name, path=f".grip/cache/repos/{look.repo.name}.git")
-
-
 def mirror_lock(run: Mutation, repo: str) -> FileLock:
     """The lock under which a repo's mirror is made or fetched."""
+    # Without a holder's name in it: that would cost a truncated file for each of a thousand mirrors.
     session = run.session
-    holder = holder_of(session, run.operation_id)
-    return FileLock(session.layout.lock(f"mirror-{repo}"), wait=session.wait_seconds, holder=holder)
+    return FileLock(session.layout.lock(f"mirror-{repo}"), wait=session.wait_seconds)
 
 
 class Fetching:

@@ -13,7 +13,7 @@ from gr2.edges.git.status import in_progress
 from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout
 from gr2.model.lane import Lane
-from gr2.model.outcome import Issue
+from gr2.model.outcome import Issue, Operation
 from gr2.model.spec import Repo
 from gr2.model.sync import Seen
 from gr2.model.url import canonical
@@ -76,6 +76,21 @@ def refresh(found: RepoLook) -> None:
         found.default = default_branch(found.repo, found.mirror) if found.heads else ""
     except Gr2Error:
         found.default = ""
+
+
+def fetch_operation(look: RepoLook) -> Operation:
+    """What the fetch of a mirror is called."""
+    return Operation(kind="cache.refresh", repo=look.repo.name, path=f".grip/cache/repos/{look.repo.name}.git")
+
+
+def seed_operation(look: RepoLook) -> Operation:
+    """What the making of a mirror is called."""
+    return Operation(kind="cache.seed", repo=look.repo.name, path=f".grip/cache/repos/{look.repo.name}.git")
+
+
+def mirror_operation(look: RepoLook) -> Operation:
+    """What has to be done to the repo's mirror."""
+    return seed_operation(look) if look.is_missing else fetch_operation(look)
 
 
 def branch_issues(found: RepoLook) -> list[Issue]:

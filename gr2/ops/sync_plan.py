@@ -11,10 +11,9 @@ from gr2.model.checkout import Checkout
 from gr2.model.outcome import Issue, Operation
 from gr2.model.sync import Seen, first_verdict
 from gr2.ops.lane_leave import strategy_of
-from gr2.ops.sync_compare import Closer, Update, look_closer, submodules, surroundings
+from gr2.ops.sync_compare import Closer, Update, look_closer, submodules, surroundings, update_operation
 from gr2.ops.sync_look import RepoLook, branch_issues, see
 from gr2.ops.sync_select import Chosen, Obstacles
-from gr2.ops.sync_update import update_operation
 from gr2.session import Session
 
 T = TypeVar("T")

@@ -11,25 +11,32 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from gr2.edges.clock import timestamp
-from gr2.errors import Blocked, Gr2Error, Interrupted, Invalid
+from gr2.errors import Blocked, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict
-from gr2.model.names import nearest
 from gr2.model.outcome import Issue, Operation
-from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, STRATEGIES, Seen
-from gr2.ops.lane_leave import recover, strategy_of
+from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, Seen
+from gr2.ops.lane_leave import recover
 from gr2.ops.lease import Fence, guard
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.ssh_share import shared_connections
 from gr2.ops.steps import Outcome, run_steps
-from gr2.ops.sync_compare import Update
-from gr2.ops.sync_fetch import Fetched, Fetching, SeedUnderLock, fetch_operation, follow_head
+from gr2.ops.sync_compare import Update, update_operation
+from gr2.ops.sync_fetch import Fetched, Fetching, SeedUnderLock, follow_head
 from gr2.ops.sync_heads import Told, ask_platforms
 from gr2.ops.sync_hooks import hooks_issues
-from gr2.ops.sync_look import RepoLook, look_at_repo, mark_fetched, repo_issue, tracks
+from gr2.ops.sync_look import (
+    RepoLook,
+    fetch_operation,
+    look_at_repo,
+    mark_fetched,
+    mirror_operation,
+    repo_issue,
+    tracks,
+)
 from gr2.ops.sync_plan import Plan, Wish, blocked_operation, each, make_plan
 from gr2.ops.sync_record import Record, SyncRunResult
-from gr2.ops.sync_select import Chosen, Obstacles, Selection, choose, obstacles
-from gr2.ops.sync_update import Effects, TakeRefs, UpdateCheckout, update_operation
+from gr2.ops.sync_select import Chosen, Obstacles, Selection, check_options, choose, obstacles
+from gr2.ops.sync_update import Effects, TakeRefs, UpdateCheckout
 from gr2.session import Session
 
 
@@ -64,21 +71,6 @@ def sync_run(session: Session, selection: Selection, options: SyncOptions) -> Sy
         locked = error
     with mutation(session, "sync.run", repos=names, lock=None, constraints=False) as run:
         return _Sync(run, chosen, options).refused(locked)
-
-
-def check_options(session: Session, *, strategy: str, dirty: str) -> None:
-    """Raise Invalid for a strategy that does not exist."""
-    if strategy not in STRATEGIES:
-        close = nearest(strategy, STRATEGIES)
-        raise Invalid(
-            "unknown_strategy",
-            f"there is no update strategy {strategy!r}",
-            subject=strategy,
-            hint=f"--strategy {'|'.join(STRATEGIES)}",
-            details={"suggestion": close} if close else {},
-        )
-    if dirty not in {"stash", "block", "discard"}:
-        strategy_of(session, dirty)
 
 
 @dataclass
@@ -170,7 +162,7 @@ class _Sync:
                     record.add_issues([obstacle])
                 if look.is_blocked or (obstacle is not None and obstacle.blocking):
                     record.blocked.append(blocked_operation(checkout))
-            (record.blocked if look.is_blocked else record.unaffected).append(_mirror_operation(look))
+            (record.blocked if look.is_blocked else record.unaffected).append(mirror_operation(look))
 
     def _recover(self, found: Obstacles) -> None:
         """Undo what killed commands began in the checkouts that may be touched."""
@@ -365,7 +357,3 @@ class _Sync:
                 stale.append(TakeRefs(repo=look.repo.name, path=seen.checkout.path))
         found: list[Issue | None] = each(lambda item: item.run(self._run), stale, jobs=self._options.jobs)
         self._record.add_issues(issue for issue in found if issue is not None)
-
-
-def _mirror_operation(look: RepoLook) -> Operation:
-    return SeedUnderLock(look=look).operation if look.is_missing else fetch_operation(look)

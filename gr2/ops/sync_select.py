@@ -10,6 +10,7 @@ from gr2.model.checkout import Checkout
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue
 from gr2.model.spec import Repo, Unit
+from gr2.model.sync import STRATEGIES
 from gr2.ops.checkouts import lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import find_unit, select_repos, unknown
 from gr2.ops.lease import check
@@ -135,6 +136,25 @@ def _lane_named(session: Session, text: str, units: Sequence[Unit]) -> Lane:
         known = [known for unit in owners for known in lane_names(layout, unit)]
         raise unknown("lane", text, known, hint="gr2 lane list")
     return lane
+
+
+def check_options(session: Session, *, strategy: str, dirty: str) -> None:
+    """Raise Invalid for a strategy that does not exist."""
+    if strategy not in STRATEGIES:
+        from gr2.model.names import nearest
+
+        close = nearest(strategy, STRATEGIES)
+        raise Invalid(
+            "unknown_strategy",
+            f"there is no update strategy {strategy!r}",
+            subject=strategy,
+            hint=f"--strategy {'|'.join(STRATEGIES)}",
+            details={"suggestion": close} if close else {},
+        )
+    if dirty not in {"stash", "block", "discard"}:
+        from gr2.ops.lane_leave import strategy_of
+
+        strategy_of(session, dirty)
 
 
 def obstacles(session: Session, chosen: Chosen) -> Obstacles:

@@ -13,14 +13,10 @@ from gr2.model.checkout import RepoRow
 from gr2.model.outcome import Issue, Operation, Result, plan_status
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_STRATEGY, UP_TO_DATE, Distance, Seen, Verdict, first_verdict
 from gr2.ops.checkouts import inspect
-from gr2.ops.materialize import SeedMirror
-from gr2.ops.sync_compare import Update, compare, submodules, surroundings
-from gr2.ops.sync_fetch import fetch_operation
+from gr2.ops.sync_compare import Update, compare, submodules, surroundings, update_operation
 from gr2.ops.sync_hooks import hooks_issues
-from gr2.ops.sync_look import RepoLook, fetched_at, look_at_repo, see
-from gr2.ops.sync_run import check_options
-from gr2.ops.sync_select import Chosen, Selection, choose, obstacles
-from gr2.ops.sync_update import update_operation
+from gr2.ops.sync_look import RepoLook, fetched_at, look_at_repo, mirror_operation, see
+from gr2.ops.sync_select import Chosen, Selection, check_options, choose, obstacles
 from gr2.session import Session
 
 WOULD = {"stash": "stash it, update, and put it back", "discard": "discard it", "block": "refuse"}
@@ -74,7 +70,7 @@ def sync_status(
     for answer in answers:
         issues += [issue for issue in answer.issues if issue not in issues]
     issues += hooks_issues(session, chosen)
-    operations = [_mirror_operation(look) for look in looks if not look.is_blocked]
+    operations = [mirror_operation(look) for look in looks if not look.is_blocked]
     operations += [answer.operation for answer in answers if answer.operation is not None]
     return SyncStatusResult(
         status=plan_status(issues),
@@ -84,10 +80,6 @@ def sync_status(
         dirty=dirty,
         strategy=strategy,
     )
-
-
-def _mirror_operation(look: RepoLook) -> Operation:
-    return SeedMirror(repo=look.repo).operation if look.is_missing else fetch_operation(look)
 
 
 class _Status:

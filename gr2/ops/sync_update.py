@@ -18,7 +18,7 @@ from gr2.ops.lane_leave import strategy_of
 from gr2.ops.lease import Fence
 from gr2.ops.mutation import Mutation
 from gr2.ops.steps import Step
-from gr2.ops.sync_compare import Update
+from gr2.ops.sync_compare import Update, about_work, update_operation
 from gr2.plugin.protocols import PutAway
 from gr2.session import Session
 from gr2.store.journal import CheckoutChange, checkout_change
@@ -145,7 +145,7 @@ class UpdateCheckout:
         if not done.saved_id and not done.files:
             return None
         details = {"files": list(done.files), "saved_id": done.saved_id, **done.details}
-        self.effects.away = _about_work(self.update, f"work.{done.kind}", details)
+        self.effects.away = about_work(self.update, f"work.{done.kind}", details)
         return done
 
     def _put_back(self, session: Session, away: PutAway) -> None:
@@ -158,7 +158,7 @@ class UpdateCheckout:
             self.effects.issues.append(self._kept(away, found[0]))
         else:
             details = {"files": list(away.files), "saved_id": away.saved_id}
-            self.effects.back = _about_work(self.update, "work.restore", details)
+            self.effects.back = about_work(self.update, "work.restore", details)
 
     def _kept(self, away: PutAway, why: Issue) -> Issue:
         seen = self.update.seen
@@ -275,30 +275,6 @@ class _Move:
             hint=f"do it by hand: {by_hand}",
             details={"repo": seen.checkout.repo, "path": seen.checkout.path, "conflicting_files": files},
         )
-
-
-def update_operation(update: Update) -> Operation:
-    """What the move of a checkout is called."""
-    seen = update.seen
-    details = {"old_sha": seen.head, "new_sha": update.to, "commits_pulled": update.distance.behind}
-    return _operation(update, "checkout.update", {**details, "branch": seen.branch, "strategy": update.kind})
-
-
-def _about_work(update: Update, kind: str, details: Mapping[str, Any]) -> Operation:
-    return _operation(update, kind, details)
-
-
-def _operation(update: Update, kind: str, details: Mapping[str, Any]) -> Operation:
-    checkout = update.seen.checkout
-    return Operation(
-        kind=kind,
-        scope=checkout.scope,
-        repo=checkout.repo,
-        unit=checkout.unit,
-        lane=checkout.lane,
-        path=checkout.path,
-        details=dict(details),
-    )
 
 
 def take_refs(session: Session, git: Git, repo: str, place: Place, branch: str | None, *, whole: bool) -> None:
