@@ -17,7 +17,8 @@ from gr2.ops.hook_trust import Trust
 from gr2.ops.hook_work import HookWork, RunHook, WorkPlanner
 from gr2.ops.materialize import MakeCheckout, default_branch
 from gr2.ops.mutation import Mutation
-from gr2.ops.steps import Outcome, run_steps
+from gr2.ops.projections import ProjectFile
+from gr2.ops.steps import Outcome, Step, run_steps
 from gr2.session import Session
 from gr2.store.failures import PartialState, unresolved
 from gr2.store.hooks_file import HooksFault
@@ -150,7 +151,7 @@ def _finish(
     progress.chains = work.chains
     for place, hook, reason in work.skips:
         runner.skip(place, hook, reason)
-    chains = [chain for chain in work.chains.values() if chain]
+    chains = _sharing(work)
     outcome = run_steps(run, chains, label="hooks", jobs=jobs) if chains else Outcome()
     finished = Finished(
         outcome=outcome,
@@ -161,6 +162,21 @@ def _finish(
     )
     _resolve(run, places, chosen, finished)
     return finished
+
+
+def _sharing(work: HookWork) -> list[list[Step]]:
+    """The repos' chains; those of repos that merge into one file are one chain, so that the order is the spec's."""
+    chains: list[list[Step]] = []
+    taken: dict[str, list[Step]] = {}
+    for chain in work.chains.values():
+        dests = [step.target.dest for step in chain if isinstance(step, ProjectFile)]
+        shared = next((taken[dest] for dest in dests if dest in taken), None)
+        if shared is None:
+            shared = []
+            chains.append(shared)
+        shared += chain
+        taken.update(dict.fromkeys(dests, shared))
+    return [chain for chain in chains if chain]
 
 
 def _resolve(run: Mutation, places: Sequence[HookPlace], chosen: Collection[str], finished: Finished) -> None:

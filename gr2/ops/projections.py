@@ -13,6 +13,7 @@ from typing import Any
 
 from gr2.edges.confined import InTheWay, Seen, look, put_file, put_link
 from gr2.edges.files import failed_write, is_inside
+from gr2.edges.locks import FileLock
 from gr2.errors import Blocked, Gr2Error
 from gr2.model.event.workspace import WorkspaceFileProjected
 from gr2.model.hooks import Projection, fault_of_below, fold_path
@@ -248,6 +249,11 @@ class ProjectFile:
         return self.target.operation
 
     def run(self, run: Mutation) -> Mapping[str, Any]:
+        # One after the other: several repos may merge into one file.
+        with FileLock(run.session.layout.lock("projections"), wait=60.0):
+            return self._project(run)
+
+    def _project(self, run: Mutation) -> Mapping[str, Any]:
         target = self.target
         change = examine(run.session, target)
         if change.kind == "none":
