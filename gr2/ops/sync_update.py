@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gr2.edges.git import Git, Place
+from gr2.edges.git.door import GitError
 from gr2.edges.git.refs import head_branch, head_commit
+from gr2.edges.git.stale_locks import remove_stale_locks
 from gr2.edges.git.status import in_progress
 from gr2.errors import Failed, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict, SyncRepoSkipped, SyncRepoUpdated
@@ -214,16 +216,26 @@ class _Move:
         update = self._update
         kind = {"pin": "fast-forward"}.get(update.kind, update.kind)
         self._change.note(update={"kind": kind, "from": update.seen.head, "to": update.to, "other": update.to})
-        {
-            "fast-forward": self._fast_forward,
-            "pin": self._pin,
-            "merge": self._merge,
-            "rebase": self._rebase,
-        }[update.kind]()
+        moves = {"fast-forward": self._fast_forward, "pin": self._pin, "merge": self._merge, "rebase": self._rebase}
+        try:
+            moves[update.kind]()
+        except GitError:
+            if not self._is_done():
+                raise
         head = head_commit(self._place.git_dir)
         if head is None:
             raise Failed("git_failed", "HEAD cannot be read after the update", scope="repo")
         return head
+
+    def _is_done(self) -> bool:
+        """Whether a git that ended badly (killed, say) had moved HEAD by then: that is the last thing it does."""
+        head = head_commit(self._place.git_dir)
+        if head in {None, self._update.seen.head} or in_progress(self._place.git_dir) is not None:
+            return False
+        since = int(self._change.entry["since_ns"])
+        remove_stale_locks(self._place.git_dir, since_ns=since, work_tree=self._place.work_tree or "")
+        args = ["merge-base", "--is-ancestor", self._update.to, str(head)]
+        return self._git.succeeds(args, at=self._place)
 
     def _fast_forward(self) -> None:
         args = ["merge", "--quiet", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--no-stat"]
