@@ -16,6 +16,7 @@ from gr2.testing import World
 from tests.faults import oracle
 from tests.faults.cases import CASES, Case
 from tests.faults.harness import Faulted, Mechanism, chosen, run_with_fault
+from tests.faults.hook_cases import HOOK_CASES
 from tests.faults.lane_cases import LANE_CASES
 from tests.faults.pr_cases import PR_CASES
 
@@ -26,7 +27,7 @@ BUDGET = {"tree": 3, "child": 1, "gr2": 1, "enospc": 2}
 SHARDS = 6 if FAULTS == "full" else 1
 STRUCK = [
     pytest.param(case, kind, shard, id=f"{case.name}-{kind}" + (f"-{shard}" if SHARDS > 1 else ""))
-    for case in (*CASES, *LANE_CASES, *PR_CASES)
+    for case in (*CASES, *HOOK_CASES, *LANE_CASES, *PR_CASES)
     for kind in case.kinds
     for shard in range(SHARDS)
 ]
