@@ -112,8 +112,6 @@ class _Entering:
             if hooks is not None:
                 done.issues += hooks.run()
                 self._enter()
-            else:
-                self._restoring.finish()
         return self._result(done)
 
     def _hooks(self) -> LaneHooks:
@@ -166,7 +164,8 @@ class _Entering:
             )
             run.announce(switched, unit=unit.name, path=path, text=text)
         self._fence.recheck()
-        write_unit_state(session.layout, unit.name, {"current_lane": lane.name, "entered_by": run.operation_id})
+        after = {"current_lane": lane.name, "entered_by": run.operation_id, "restoring": self._restoring.note}
+        write_unit_state(session.layout, unit.name, after)
         run.settle()
 
     def _result(self, done: _Outcome) -> LaneEnterResult:

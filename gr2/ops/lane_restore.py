@@ -55,26 +55,35 @@ class Restoring:
         if left:
             self.issues.append(self._waiting(left))
 
-    def finish(self) -> None:
-        """Nothing is under way any more, in a lane that was current before."""
-        state = read_unit_state(self._session.layout, self._unit.name)
-        if "restoring" in state:
-            write_unit_state(self._session.layout, self._unit.name, {**state, "restoring": None})
+    @property
+    def note(self) -> dict[str, object] | None:
+        """What was chosen, to be remembered for as long as the unit is in the lane: the same command again changes
+        nothing, and after a kill it goes on with the same."""
+        noted: dict[str, object] = read_unit_state(self._session.layout, self._unit.name).get("restoring") or {}
+        return noted if noted.get("lane") == self._lane.name else None
 
     def _chosen(self, found: list[Saved]) -> list[Saved]:
-        """What to put back: what a killed command had chosen, else the newest of each repo."""
+        """What to put back: the newest of each repo, unless it is older than what came back in this stay already."""
+        newest = {saved.repo: saved for saved in found}
+        for saved in self._earlier():
+            other = newest.get(saved.repo)
+            if other is not None and other.id != saved.id and other.created_at <= saved.created_at:
+                del newest[saved.repo]
+        return [newest[repo] for repo in self._lane.repos if repo in newest]
+
+    def _earlier(self) -> list[Saved]:
         from gr2.store.saved import read_saved
 
-        noted = read_unit_state(self._session.layout, self._unit.name).get("restoring") or {}
-        if noted.get("lane") == self._lane.name:
-            earlier = [read_saved(self._session.layout, saved_id) for saved_id in noted.get("saved", ())]
-            return [saved for saved in earlier if saved is not None]
-        newest = {saved.repo: saved for saved in found}
-        return [newest[repo] for repo in self._lane.repos if repo in newest]
+        ids = (self.note or {}).get("saved", [])
+        assert isinstance(ids, list)
+        found = [read_saved(self._session.layout, saved_id) for saved_id in ids]
+        return [saved for saved in found if saved is not None]
 
     def _note(self, chosen: list[Saved]) -> None:
         state = read_unit_state(self._session.layout, self._unit.name)
-        noted = {"lane": self._lane.name, "saved": [saved.id for saved in chosen]}
+        repos = {saved.repo for saved in chosen}
+        kept = [saved.id for saved in self._earlier() if saved.repo not in repos]
+        noted = {"lane": self._lane.name, "saved": [*kept, *(saved.id for saved in chosen)]}
         write_unit_state(self._session.layout, self._unit.name, {**state, "restoring": noted})
 
     def _restore(self, saved: Saved) -> bool:

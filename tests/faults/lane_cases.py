@@ -93,7 +93,7 @@ def _entered_once(world: World) -> None:
 
 def _newest_is_back(world: World) -> None:
     assert _current(world) == "feat"
-    assert len(_events(world, "lane.entered")) == 3
+    assert len(_events(world, "lane.entered")) == 4
     for repo in ("app", "api"):
         assert world.read(f"{FEAT}/{repo}/run.sh") == "newer\n"
         assert world.git(f"{FEAT}/{repo}", "status", "--porcelain").splitlines() == [

@@ -164,6 +164,19 @@ def test_restoring_takes_the_newest_and_says_how_many_remain(shop: World) -> Non
     assert (ran.codes, ran.json["issues"][0]["details"]["waiting"]) == (["saved_work"], 1)
 
 
+def test_restoring_again_in_the_same_stay_changes_nothing(shop: World) -> None:
+    for content in ("older\n", "newer\n"):
+        entered(shop)
+        shop.write(f"{FEAT}/app/notes.txt", content)
+        run(shop, "exit", *UNIT)
+    entered(shop, "feat", "--restore")
+
+    again = entered(shop, "feat", "--restore")
+
+    assert (again.json["restored_repos"], again.codes) == ([], ["saved_work"])
+    assert shop.read(f"{FEAT}/app/notes.txt") == "newer\n"
+
+
 def test_a_restore_that_conflicts_leaves_checkout_and_saved_work_and_the_lane_is_entered(shop: World) -> None:
     entered(shop)
     dirty(shop)
