@@ -69,7 +69,9 @@ def test_a_hooks_file_that_is_broken_allows_every_kind(world: World, content: st
     spec(world)
     world.commit("app", {".gr2/hooks.toml": content})
 
-    assert create(world, "one").exit_code == 0
+    ran = create(world, "one")
+
+    assert (ran.json["created"], set(ran.codes)) == (True, {"invalid_hooks"})
 
 
 def test_names_of_lanes_follow_the_convention(world: World) -> None:
