@@ -87,6 +87,7 @@ def _all_applied(world: World) -> None:
     assert world.read("CLAUDE.md") == "# Rules\n"
     (saved,) = {row["id"] for row in world.call("saved", "list", "--json").json["saved"]}
     assert world.call("saved", "show", saved).exit_code == 0
+    assert world.call("plan", "--json").json["operations"] == []
 
 
 def _lane_is_made(world: World) -> None:
