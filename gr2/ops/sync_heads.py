@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gr2.errors import Gr2Error
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import PlatformError, Unsupported
 from gr2.model.pull_request import Heads
 from gr2.model.url import host_of
-from gr2.ops.pr_platform import Platforms
 from gr2.ops.sync_look import RepoLook
 from gr2.session import Session
+
+if TYPE_CHECKING:
+    from gr2.ops.pr_platform import Platforms
 
 
 @dataclass
@@ -28,16 +31,18 @@ class Told:
 def ask_platforms(session: Session, looks: Sequence[RepoLook]) -> Told:
     """Ask every platform once for the heads of all its repos. One that cannot be asked costs a fetch, no more."""
     told = Told()
-    if session.plugins is None:
+    # A repository on this machine is fetched as fast as asked about.
+    looks = [look for look in looks if look.repo.platform or host_of(look.repo.url)]
+    if session.plugins is None or not looks:
         return told
+    from gr2.ops.pr_platform import Platforms
+
     platforms = Platforms(session)
     by_platform: dict[str, list[RepoLook]] = {}
     for look in looks:
-        # A repository on this machine is fetched as fast as asked about.
-        if look.repo.platform or host_of(look.repo.url):
-            name = _platform_of(platforms, look)
-            if name:
-                by_platform.setdefault(name, []).append(look)
+        name = _platform_of(platforms, look)
+        if name:
+            by_platform.setdefault(name, []).append(look)
     for name, group in by_platform.items():
         session.progress.begin(name, "telling branch heads")
         try:

@@ -10,7 +10,6 @@ from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout
 from gr2.model.outcome import Issue, Operation
 from gr2.model.sync import Seen, first_verdict
-from gr2.ops.lane_leave import strategy_of
 from gr2.ops.sync_compare import Closer, Update, look_closer, submodules, surroundings, update_operation
 from gr2.ops.sync_look import RepoLook, branch_issues, see
 from gr2.ops.sync_select import Chosen, Obstacles
@@ -170,6 +169,8 @@ def _add_update(session: Session, update: Update, wish: Wish, plan: Plan) -> Non
     """Let the dirty strategy say whether it can put the work away."""
     found: Sequence[Issue] = ()
     if update.dirty is not None:
+        from gr2.ops.lane_leave import strategy_of
+
         found = strategy_of(session, wish.dirty).plan(update.dirty)
     plan.issues += [replace(issue, subject=update.seen.place) for issue in found]
     if any(issue.blocking for issue in found):

@@ -9,14 +9,13 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict
 from gr2.model.outcome import Issue, Operation
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, Seen
-from gr2.ops.lane_leave import recover
-from gr2.ops.lease import Fence, guard
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.ssh_share import shared_connections
 from gr2.ops.steps import Outcome, run_steps
@@ -36,8 +35,11 @@ from gr2.ops.sync_look import (
 from gr2.ops.sync_plan import Plan, Wish, blocked_operation, each, make_plan
 from gr2.ops.sync_record import Record, SyncRunResult
 from gr2.ops.sync_select import Chosen, Obstacles, Selection, check_options, choose, obstacles
-from gr2.ops.sync_update import Effects, TakeRefs, UpdateCheckout
 from gr2.session import Session
+
+if TYPE_CHECKING:
+    from gr2.ops.lease import Fence
+    from gr2.ops.sync_update import UpdateCheckout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +173,8 @@ class _Sync:
         except FileNotFoundError:
             return
         if journals:
+            from gr2.ops.lane_leave import recover
+
             items = [item for group in self._chosen.checkouts.values() for item in group]
             free = [item for item in items if found.of(item) is None]
             self._record.add_issues(recover(self._session, free))
@@ -268,21 +272,24 @@ class _Sync:
             return
         record.went_on = any(not look.is_blocked for look in looks)
         record.leave(plan.left)
-        with ExitStack() as stack:
-            steps = self._steps(plan, stack)
-            outcome = run_steps(
-                self._run,
-                [[step] for step in steps],
-                label="update",
-                jobs=options.jobs,
-                stop_at_failure=not options.keep_going,
-            )
-            self._take_updates(steps, outcome)
-        if outcome.signum is None and not options.offline:
+        if plan.updates:
+            with ExitStack() as stack:
+                steps = self._steps(plan, stack)
+                outcome = run_steps(
+                    self._run,
+                    [[step] for step in steps],
+                    label="update",
+                    jobs=options.jobs,
+                    stop_at_failure=not options.keep_going,
+                )
+                self._take_updates(steps, outcome)
+        if record.signum is None and not options.offline:
             self._take_refs(plan.quiet, {look.repo.name: look for look in looks}, mirrors.moved)
 
     def _steps(self, plan: Plan, stack: ExitStack) -> list[UpdateCheckout]:
         """A step for each update; lanes that somebody took meanwhile are left out."""
+        from gr2.ops.lease import guard
+
         fences: dict[tuple[str, str], Fence] = {}
         steps = []
         for update in plan.updates:
@@ -294,6 +301,8 @@ class _Sync:
         return steps
 
     def _step(self, update: Update, fence: Fence | None) -> UpdateCheckout:
+        from gr2.ops.sync_update import Effects, UpdateCheckout
+
         return UpdateCheckout(
             update=update,
             strategy=self._options.strategy,
@@ -354,6 +363,11 @@ class _Sync:
             look = looks[seen.checkout.repo]
             doubtful = look.repo.name in moved or (seen.tracking is not None and seen.tracking != seen.target)
             if doubtful and not tracks(self._session, look, seen.checkout):
-                stale.append(TakeRefs(repo=look.repo.name, path=seen.checkout.path))
-        found: list[Issue | None] = each(lambda item: item.run(self._run), stale, jobs=self._options.jobs)
+                stale.append((look.repo.name, seen.checkout.path))
+        if not stale:
+            return
+        from gr2.ops.sync_update import TakeRefs
+
+        steps = [TakeRefs(repo=repo, path=path) for repo, path in stale]
+        found: list[Issue | None] = each(lambda item: item.run(self._run), steps, jobs=self._options.jobs)
         self._record.add_issues(issue for issue in found if issue is not None)

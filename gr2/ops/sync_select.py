@@ -13,7 +13,6 @@ from gr2.model.spec import Repo, Unit
 from gr2.model.sync import STRATEGIES
 from gr2.ops.checkouts import lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import find_unit, select_repos, unknown
-from gr2.ops.lease import check
 from gr2.session import Session
 from gr2.store.lanes import has_lane, lane_names, read_lane, read_lanes
 
@@ -191,6 +190,8 @@ def _frozen(lane: Lane) -> Issue | None:
 
 
 def _lease(session: Session, lane: Lane) -> Issue | None:
+    from gr2.ops.lease import check
+
     try:
         check(session, lane.unit, lane.name)
     except Blocked as error:
