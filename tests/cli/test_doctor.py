@@ -39,7 +39,7 @@ def test_a_healthy_workspace_passes_every_check(shop: World) -> None:
     ran = shop.call("doctor", "--json")
 
     assert (ran.exit_code, ran.json["status"], ran.json["operation_id"]) == (0, "ok", None)
-    assert set(results(ran).values()) == {"ok"}
+    assert set(results(ran).values()) <= {"ok", "skip"}
     assert set(ran.json["checks"][0]) >= {"id", "result", "message", "hint"}
 
 

@@ -24,6 +24,7 @@ def show_sync_run(result: SyncRunResult, screen: Screen) -> None:
 def _changed(result: SyncRunResult, screen: Screen) -> None:
     updates = [item for item in result.completed if item.kind == "checkout.update"]
     mirrors = [item for item in result.completed if item.kind == "cache.seed" or item.details.get("moved")]
+    mirrors.sort(key=lambda item: item.repo)
     if not updates and not mirrors:
         screen.line("Nothing changed.")
         return
