@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gr2.edges.git import Place
+from gr2.errors import Gr2Error, Interrupted
 from gr2.model.hooks import HOOKS_FILE, HOOKS_FOLDER
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState
 from gr2.model.outcome import Issue, Operation, Status
@@ -133,7 +135,17 @@ def finish_lane(
     return _finish(run, places, repos or lane.repos, made=made, trust_hooks=trust_hooks, jobs=_LANE_JOBS)
 
 
-def _finish(
+def _finish(run: Mutation, places: Sequence[HookPlace], chosen: Collection[str], **how: Any) -> Finished:
+    """What was done until then stands, and has to be told: an error here is an issue."""
+    try:
+        return _do(run, places, chosen, **how)
+    except Interrupted as error:
+        return Finished(outcome=Outcome(signum=error.signum))
+    except Gr2Error as error:
+        return Finished(issues=(Issue.from_error(error),))
+
+
+def _do(
     run: Mutation,
     places: Sequence[HookPlace],
     chosen: Collection[str],

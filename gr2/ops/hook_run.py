@@ -63,9 +63,12 @@ class HookRunner:
         self._partial = partial
 
     def skip(self, place: HookPlace, hook: Hook, reason: str) -> None:
-        """Say that the hook did not run, and why."""
+        """Say that the hook did not run, and why. That nobody can be told is no reason to stop."""
         event = HookSkipped(stage=hook.stage, hook_name=hook.name, repo=place.repo.name, reason=reason)
-        self.run.emit(event, unit=place.unit_name)
+        try:
+            self.run.emit(event, unit=place.unit_name)
+        except Gr2Error as error:
+            self.run.session.progress.note(f"{event.TYPE} could not be recorded: {error.message}")
 
     def execute(self, place: HookPlace, hook: Hook) -> Ran:
         """Run the hook to its end. Raises HookFailure when it failed and that blocks, Interrupted, and Blocked

@@ -13,8 +13,8 @@ from typing import Any
 
 from gr2.edges.confined import InTheWay, Seen, look, put_file, put_link
 from gr2.edges.files import failed_write, is_inside
-from gr2.edges.locks import FileLock
-from gr2.errors import Blocked, Gr2Error
+from gr2.edges.locks import FileLock, LockTimeout
+from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.event.workspace import WorkspaceFileProjected
 from gr2.model.hooks import Projection, fault_of_below, fold_path
 from gr2.model.outcome import Issue, Operation
@@ -250,8 +250,11 @@ class ProjectFile:
 
     def run(self, run: Mutation) -> Mapping[str, Any]:
         # One after the other: several repos may merge into one file.
-        with FileLock(run.session.layout.lock("projections"), wait=60.0):
-            return self._project(run)
+        try:
+            with FileLock(run.session.layout.lock("projections"), wait=60.0):
+                return self._project(run)
+        except LockTimeout as error:
+            raise Failed("state_locked", "another gr2 projects files", hint="run the same command again") from error
 
     def _project(self, run: Mutation) -> Mapping[str, Any]:
         target = self.target

@@ -244,3 +244,19 @@ def test_the_published_schema_is_the_one_that_is_used(world: World) -> None:
         published = json.load(file)
 
     assert world.call("hooks", "schema", "--json").json["json_schema"] == published
+
+
+def test_a_log_that_takes_no_event_stops_neither_the_checkouts_nor_the_answer(world: World) -> None:
+    hooked(world, HOOKS)
+    world.call("apply")
+    world.commit("repos/app", {"more.txt": "more\n"})
+    log = world.path(".grip/events/outbox.jsonl")
+    os.rename(log, f"{log}.kept")
+    os.mkfifo(log)
+
+    ran = world.call("apply", "--json")
+    trusted = world.call("apply", "--json", "--trust-hooks")
+
+    assert ran.codes == ["untrusted_hooks"]
+    assert "outbox_unwritable" in trusted.codes
+    assert not os.path.exists(world.path("repos/app/made"))
