@@ -1,4 +1,4 @@
-"""Entry point. Answers `--version` and `--help` before anything heavy is imported."""
+"""Entry point. Answers `--version`, `--help` and where a lane is before anything heavy is imported."""
 
 import os
 import sys
@@ -15,6 +15,11 @@ def main() -> None:
         from gr2.cli.root_help import show_root_help
 
         sys.exit(show_root_help(os.environ))
+    if sys.argv[1:3] in (["lane", "path"], ["lane", "current"]):
+        from gr2.cli.quick import current_directory, quick
+
+        if quick(sys.argv[1:], os.environ, current_directory(os.environ)):
+            return
     from gr2.cli.main import main as run
 
     sys.exit(run(sys.argv[1:]))

@@ -5,16 +5,18 @@ Built once per process by whoever starts an operation (the command line, a test)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gr2.edges.clock import Clock, Ids
-from gr2.edges.git import Git
-from gr2.edges.process import Runner
-from gr2.model.spec import Spec
-from gr2.store.layout import Layout
-from gr2.store.settings import Settings
+from gr2.workspace import Asked, Workspace
+
+if TYPE_CHECKING:
+    from gr2.edges.git import Git
+    from gr2.edges.process import Runner
+    from gr2.store.settings import Settings
+
+__all__ = ["Asked", "Progress", "Session", "Silence"]
 
 
 class Progress(Protocol):
@@ -51,26 +53,10 @@ class Silence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What the caller named outright: options and environment, before any rule picks a default.
+class Session(Workspace):
+    """Everything an op needs."""
 
-    `cwd` is absolute. Empty strings mean "not named".
-    """
-
-    cwd: str
-    workspace: str = ""
-    unit: str = ""
-    lane: str = ""
-    environ: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """Everything an op needs. `root` is the absolute path of the workspace."""
-
-    root: str
     actor: str
-    asked: Asked
     settings: Settings
     runner: Runner
     git: Git
@@ -79,31 +65,6 @@ class Session:
     progress: Progress = field(default_factory=Silence)
     plugins: Any = None
     wait_seconds: float = 30.0
-
-    @property
-    def layout(self) -> Layout:
-        """Where everything in this workspace is."""
-        return Layout(self.root)
-
-    @property
-    def spec(self) -> Spec:
-        """The workspace's spec, read once. Raises Invalid `missing_spec` or `invalid_spec`."""
-        found = self.__dict__.get("_spec")
-        if found is None:
-            from gr2.store.spec_file import load_spec
-
-            found = load_spec(self.layout)
-            self.__dict__["_spec"] = found
-        assert isinstance(found, Spec)
-        return found
-
-    def agent_id(self, unit: str = "") -> str | None:
-        """The opaque id to echo in events: `GR2_AGENT_ID`, else that of `unit` in the spec."""
-        named = self.asked.environ.get("GR2_AGENT_ID")
-        if named:
-            return named
-        found = self.spec.unit(unit) if unit else None
-        return found.agent_id if found else None
 
     def with_git(self, git: Git) -> Session:
         """The same session with another git door, for example one whose children keep a lock."""

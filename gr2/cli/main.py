@@ -13,6 +13,7 @@ import click
 
 from gr2 import __version__
 from gr2.cli.command import Gr2Group, Invocation, invocation_of
+from gr2.cli.quick import current_directory
 from gr2.cli.root_help import NOUNS, root_help
 from gr2.errors import Gr2Error, Interrupted
 from gr2.model.names import visible
@@ -58,7 +59,7 @@ def main(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) -> in
     from gr2.edges.process import Cancellation, Runner
 
     environ = os.environ if environ is None else environ
-    run = Invocation(environ=environ, cwd=_cwd(environ), argv=tuple(argv))
+    run = Invocation(environ=environ, cwd=current_directory(environ), argv=tuple(argv))
     cancellation = Cancellation()
     run.runner = Runner(cancellation, trace=lambda args: _trace(run, args))
     before = _catch_signals(cancellation)
@@ -80,18 +81,6 @@ def _deliver(result: Result, run: Invocation) -> None:
         from gr2.ops.deliver import deliver_pending
 
         deliver_pending(run.session)
-
-
-def _cwd(environ: Mapping[str, str]) -> str:
-    try:
-        here = os.getcwd()
-    except FileNotFoundError:
-        return "/"
-    # The shell's own spelling of the directory, links kept, where it is the same place.
-    spelled = environ.get("PWD", "")
-    if os.path.isabs(spelled) and os.path.exists(spelled) and os.path.samefile(spelled, here):
-        return os.path.normpath(spelled)
-    return here
 
 
 def _catch_signals(cancellation: Any) -> dict[int, Any]:
@@ -193,7 +182,4 @@ def _show(result: Result, run: Invocation) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         devnull_stdout()
-    if result.change_directory and run.environ.get("GR2_CD_FILE"):
-        with open(run.environ["GR2_CD_FILE"], "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(result.change_directory)
     return result.exit_code

@@ -117,11 +117,6 @@ class Result:
         """The process exit code of the contract for this status."""
         return EXIT_CODES[self.status]
 
-    @property
-    def change_directory(self) -> str | None:
-        """The absolute directory the person's shell should go to (see `gr2 shell-init`), None to stay."""
-        return None
-
 
 @dataclass(frozen=True, kw_only=True)
 class MutationResult(Result):

@@ -10,8 +10,8 @@ from gr2.errors import Failed, Gr2Error, Invalid
 from gr2.model.lane import Lane
 from gr2.model.names import nearest
 from gr2.model.spec import Repo, Unit
-from gr2.session import Session
 from gr2.store.lanes import current_lane, has_lane, lane_names, read_lane
+from gr2.workspace import Workspace
 
 
 def unknown(what: str, name: str, known: Iterable[str], *, hint: str = "") -> Invalid:
@@ -29,7 +29,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, hint: str = "") -> In
     )
 
 
-def find_unit(session: Session, name: str) -> Unit:
+def find_unit(session: Workspace, name: str) -> Unit:
     """The unit called `name`. Raises Invalid `unknown_unit`."""
     unit = session.spec.unit(name)
     if unit is None:
@@ -37,7 +37,7 @@ def find_unit(session: Session, name: str) -> Unit:
     return unit
 
 
-def find_repo(session: Session, name: str) -> Repo:
+def find_repo(session: Workspace, name: str) -> Repo:
     """The repo called `name`. Raises Invalid `unknown_repo`."""
     repo = session.spec.repo(name)
     if repo is None:
@@ -45,7 +45,7 @@ def find_repo(session: Session, name: str) -> Repo:
     return repo
 
 
-def select_repos(session: Session, names: Iterable[str] = (), groups: Iterable[str] = ()) -> tuple[Repo, ...]:
+def select_repos(session: Workspace, names: Iterable[str] = (), groups: Iterable[str] = ()) -> tuple[Repo, ...]:
     """The repos that options name, in declared order; all when they name none.
 
     Raises Invalid `unknown_repo`, or `unknown_repo_group` for a group that no repo belongs to.
@@ -63,7 +63,7 @@ def select_repos(session: Session, names: Iterable[str] = (), groups: Iterable[s
     return tuple(repo for repo in session.spec.repos if repo.name in chosen)
 
 
-def unit_of(session: Session) -> Unit:
+def unit_of(session: Workspace) -> Unit:
     """The unit a command is about: named, from `GR2_UNIT`, around the current directory, or the only one.
 
     Raises Invalid `unit_required` or `unknown_unit`.
@@ -86,7 +86,7 @@ def unit_of(session: Session) -> Unit:
     )
 
 
-def unit_around(session: Session) -> Unit | None:
+def unit_around(session: Workspace) -> Unit | None:
     """The unit whose path holds the current directory, or None."""
     here = os.path.realpath(session.asked.cwd)
     root = os.path.realpath(session.root)
@@ -96,7 +96,7 @@ def unit_around(session: Session) -> Unit | None:
     return None
 
 
-def lane_around(session: Session) -> tuple[Unit, str] | None:
+def lane_around(session: Workspace) -> tuple[Unit, str] | None:
     """The lane that holds the current directory, or None."""
     unit = unit_around(session)
     if unit is None:
@@ -113,7 +113,7 @@ def lane_around(session: Session) -> tuple[Unit, str] | None:
     return None
 
 
-def split_lane(session: Session, text: str) -> tuple[Unit, str]:
+def split_lane(session: Workspace, text: str) -> tuple[Unit, str]:
     """The unit and lane that `text` names: "unit/lane" when its first part is a unit's name, else of the unit in
     context."""
     first, slash, rest = text.partition("/")
@@ -121,7 +121,7 @@ def split_lane(session: Session, text: str) -> tuple[Unit, str]:
     return (unit, rest) if unit is not None else (unit_of(session), text)
 
 
-def lane_named(session: Session, argument: str = "") -> tuple[Unit, str]:
+def lane_named(session: Workspace, argument: str = "") -> tuple[Unit, str]:
     """Unit and name of the lane a command is about: its argument or `--lane`, `GR2_LANE`, the one around the current
     directory, or the unit's current lane. Raises Invalid `lane_required`, `unknown_lane` or what `unit_of` raises."""
     named = argument or session.asked.lane or session.asked.environ.get("GR2_LANE", "")
@@ -147,7 +147,7 @@ def lane_named(session: Session, argument: str = "") -> tuple[Unit, str]:
     return unit, name
 
 
-def lane_of(session: Session, argument: str = "") -> tuple[Unit, Lane]:
+def lane_of(session: Workspace, argument: str = "") -> tuple[Unit, Lane]:
     """The lane a command is about, read; see `lane_named`."""
     unit, name = lane_named(session, argument)
     lane = read_lane(session.layout, unit, name)

@@ -40,11 +40,6 @@ class LaneEnterResult(MutationResult):
     discarded_repos: tuple[SavedRow, ...] = ()
     restored_repos: tuple[SavedRow, ...] = ()
 
-    @property
-    def change_directory(self) -> str | None:
-        """The lane's root, once it is entered."""
-        return self.path if self.entered else None
-
 
 def lane_enter(
     session: Session,

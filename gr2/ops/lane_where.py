@@ -9,8 +9,8 @@ from gr2.errors import Invalid
 from gr2.model.names import nearest
 from gr2.model.outcome import Result, Status
 from gr2.ops.context import lane_named, unit_of
-from gr2.session import Session
 from gr2.store.lanes import current_lane, has_lane
+from gr2.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class LaneCurrentResult(Result):
     path: str | None
 
 
-def lane_path(session: Session, lane: str = "", *, repo: str = "") -> LanePathResult:
+def lane_path(session: Workspace, lane: str = "", *, repo: str = "") -> LanePathResult:
     """Where a lane's root, or its checkout of `repo`, is. Raises Invalid `unknown_repo`, `unknown_lane`."""
     unit, name = lane_named(session, lane)
     path = session.layout.lane(unit.path, name)
@@ -51,7 +51,7 @@ def lane_path(session: Session, lane: str = "", *, repo: str = "") -> LanePathRe
     return LanePathResult(status=Status.OK, path=path, lane_name=name, owner_unit=unit.name)
 
 
-def lane_current(session: Session) -> LaneCurrentResult:
+def lane_current(session: Workspace) -> LaneCurrentResult:
     """The lane that the unit in context is in."""
     unit = unit_of(session)
     name = current_lane(session.layout, unit.name)
