@@ -18,7 +18,7 @@ from gr2.model.spec import Repo
 from gr2.model.sync import Seen
 from gr2.model.url import canonical
 from gr2.ops.adopt_url import recorded_origin
-from gr2.ops.materialize import canonical_url, default_branch, revision_commit
+from gr2.ops.materialize import canonical_url, default_branch, remote_url, revision_commit
 from gr2.ops.sync_select import Chosen
 from gr2.session import Session
 from gr2.store.mirrors import Mirror, MirrorKind, inspect_mirror
@@ -109,9 +109,11 @@ def branch_issues(found: RepoLook) -> list[Issue]:
 def _check_url(session: Session, found: RepoLook) -> None:
     url = canonical_url(session, found.repo)
     stale = []
+    # The usual spellings first: working out the one for all costs more than everything else here.
+    usual = {None, found.repo.url, remote_url(session, found.repo)}
     for checkout in found.checkouts:
         origin = recorded_origin(session.layout.at(checkout.path))
-        if origin is not None and origin != found.repo.url and canonical(origin, base=session.root) != url:
+        if origin not in usual and canonical(str(origin), base=session.root) != url:
             stale.append(checkout.path)
     if found.mirror.mirror_of == url and not stale:
         return
