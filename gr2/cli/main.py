@@ -77,7 +77,11 @@ def main(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) -> in
 
 def _deliver(result: Result, run: Invocation) -> None:
     """The short attempt to deliver events, after a mutating command that began; it cannot change the result."""
-    if run.session is not None and getattr(result, "operation_id", None):
+    if run.session is None or not getattr(result, "operation_id", None):
+        return
+    from gr2.ops.enabled_sinks import enabled_sinks
+
+    if enabled_sinks(run.session):
         from gr2.ops.deliver import deliver_pending
 
         deliver_pending(run.session)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from gr2.errors import Gr2Error, Interrupted, Invalid
 from gr2.model.outcome import EXIT_CODES, Issue, Result, Status, StreamedResult
+from gr2.ops.enabled_sinks import ONLY_WHEN_NAMED, enabled_sinks
 from gr2.ops.feed import Fed, Feeder, Order, SinkRow
 from gr2.session import Session
 from gr2.store.sink_state import read_sink_state, write_sink_state
 
 BUDGET_SECONDS = 2.0
 POLL_SECONDS = 0.1
-ONLY_WHEN_NAMED = "stdout"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +34,6 @@ class EventsDeliverResult(Result):
 @dataclass(frozen=True, kw_only=True)
 class EventsStreamedResult(StreamedResult, EventsDeliverResult):
     """The same when stdout was the sink: it holds events and nothing else."""
-
-
-def enabled_sinks(session: Session) -> tuple[str, ...]:
-    """The sinks that are switched on: in user configuration, or by the plugin that brings them."""
-    if session.plugins is None:
-        return ()
-    brought = [offer.name for offer in session.plugins.offers("sink") if offer.provided.default_on]
-    names = dict.fromkeys([*session.settings.event_sinks, *brought])
-    return tuple(name for name in names if name != ONLY_WHEN_NAMED)
 
 
 def events_deliver(

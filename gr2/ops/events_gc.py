@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from gr2.errors import Gr2Error, Invalid
 from gr2.model.outcome import Issue, MutationResult, Status
-from gr2.ops.deliver import enabled_sinks
+from gr2.ops.enabled_sinks import enabled_sinks
 from gr2.ops.mutation import mutation
 from gr2.session import Session
 from gr2.store.cursors import check_consumer, consumers, forget_cursor, read_cursor

@@ -239,10 +239,12 @@ class Plugins:
         Raises Blocked: what a plugin said, or `constraint_unavailable` when one the spec requires cannot say. The
         error's `issues` are all reasons, sorted by plugin.
         """
-        from gr2.plugin.asking import ask_operation, unavailable
-
         spec = session.spec
         askable = [plugin for plugin in self.installed if "gr2_check_operation" in plugin.asks and plugin.state == "ok"]
+        if not askable and not spec.workspace_constraints.requires:
+            return
+        from gr2.plugin.asking import ask_operation, unavailable
+
         issues = unavailable(self, spec)
         if askable:
             from gr2.plugin.contexts import OperationContext

@@ -12,23 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gr2.model.outcome import Issue
-from gr2.model.pull_request import (
-    AuthStatus,
-    Capabilities,
-    Check,
-    Heads,
-    Merged,
-    MergeMethod,
-    NewPullRequest,
-    Overview,
-    PullRef,
-    PullRequest,
-    PullState,
-    Review,
-)
+
+if TYPE_CHECKING:
+    from gr2.model.pull_request import (
+        AuthStatus,
+        Capabilities,
+        Check,
+        Heads,
+        Merged,
+        MergeMethod,
+        NewPullRequest,
+        Overview,
+        PullRef,
+        PullRequest,
+        PullState,
+        Review,
+    )
 
 
 class PlatformAdapter(Protocol):

@@ -15,7 +15,8 @@ from gr2.errors import Gr2Error, Invalid
 from gr2.model.event.base import Context
 from gr2.model.event.lane import LaneArchived
 from gr2.model.outcome import Status
-from gr2.ops.deliver import EventsDeliverResult, deliver_pending, enabled_sinks, events_deliver
+from gr2.ops.deliver import EventsDeliverResult, deliver_pending, events_deliver
+from gr2.ops.enabled_sinks import enabled_sinks
 from gr2.ops.events_gc import events_gc
 from gr2.ops.mutation import open_outbox
 from gr2.plugin.index import Plugin, Provided
