@@ -90,30 +90,18 @@ class Runner:
             live: set[Child] = set()
             try:
                 exhausted = False
-                while True:
+                while live or not exhausted:
                     while not exhausted and len(live) < jobs:
-                        item = next(pending, None)
-                        if item is None:
-                            exhausted = True
+                        index, command = next(pending, (-1, None))
+                        exhausted = index < 0
+                        if command is None:
                             break
-                        if item[1] is None:
-                            break
-                        self.cancellation.check()
-                        if self._trace is not None:
-                            self._trace(item[1].argv)
-                        child = Child(item[0], item[1], selector)
-                        if child.done is None:
-                            live.add(child)
-                            self.cancellation._children.add(child)
-                            if self.cancellation.signum is not None:
-                                child.signal(signal.SIGTERM)
-                        else:
+                        child = self._start(index, command, selector)
+                        if child.done is not None:
                             yield child.index, child.done
-                    if not live:
-                        if exhausted:
-                            return
-                        continue
-                    for child in _pump(selector, live):
+                        else:
+                            live.add(child)
+                    for child in _pump(selector, live) if live else ():
                         live.discard(child)
                         self.cancellation._children.discard(child)
                         self.cancellation.check()
@@ -123,6 +111,17 @@ class Runner:
                 for child in live:
                     child.end()
                     self.cancellation._children.discard(child)
+
+    def _start(self, index: int, command: Command, selector: selectors.BaseSelector) -> Child:
+        self.cancellation.check()
+        if self._trace is not None:
+            self._trace(command.argv)
+        child = Child(index, command, selector)
+        if child.done is None:
+            self.cancellation._children.add(child)
+            if self.cancellation.signum is not None:
+                child.signal(signal.SIGTERM)
+        return child
 
 
 def _pump(selector: selectors.BaseSelector, live: set[Child]) -> list[Child]:

@@ -294,7 +294,7 @@ def test_a_remote_that_hangs_up_is_unreachable(world: World) -> None:
     with socket.socket() as rude:
         rude.bind(("127.0.0.1", 0))
         rude.listen(8)
-        thread = threading.Thread(target=lambda: rude.accept()[0].close())
+        thread = threading.Thread(target=lambda: rude.accept()[0].close())  # noqa: PLW0108 - waits in the thread
         thread.start()
         world.write_spec(repos={"app": {"url": f"git://127.0.0.1:{rude.getsockname()[1]}/app.git"}}, units=[])
         ran = world.call("apply", "--json")
