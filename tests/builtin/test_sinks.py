@@ -56,13 +56,14 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.connections.add(self.client_address)
         status, headers = self.server.answers.pop(0) if self.server.answers else (204, {})
+        if 200 <= status < 300:
+            # Kept before it is answered: who sees the answer sees the request.
+            self.server.requests.append((self.path, dict(self.headers), body))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        if 200 <= status < 300:
-            self.server.requests.append((self.path, dict(self.headers), body))
 
     def log_message(self, format: str, *args: Any) -> None:
         return
