@@ -243,14 +243,29 @@ def _progress(run: Invocation) -> Any:
     return progress_for(run)
 
 
+class PluginsWhenNeeded:
+    """The plugins of a run, opened when first asked for something: most commands never ask."""
+
+    def __init__(self, opener: Callable[[], Any]) -> None:
+        self._opener = opener
+        self._opened: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._opened is None:
+            self._opened = self._opener()
+        return getattr(self._opened, name)
+
+
 def plugins_of(run: Invocation, settings: Any) -> Any:
     """The plugins of this run: one value, so that a broken one is spoken of once."""
-    from gr2.plugin.manager import open_plugins
+
+    def opener() -> Any:
+        from gr2.plugin.manager import open_plugins
+
+        return open_plugins(settings, run.environ, disabled=run.no_plugins, warn=run.notes.append, runner=run.runner)
 
     if run.plugins is None:
-        run.plugins = open_plugins(
-            settings, run.environ, disabled=run.no_plugins, warn=run.notes.append, runner=run.runner
-        )
+        run.plugins = PluginsWhenNeeded(opener)
     return run.plugins
 
 
