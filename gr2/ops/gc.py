@@ -14,7 +14,7 @@ from gr2.model.outcome import Issue, MutationResult, Status
 from gr2.ops.doctor_checks import dead_temporaries
 from gr2.ops.mutation import mutation
 from gr2.session import Session
-from gr2.store.saved import KEPT_DAYS, Saved, SavedKind, SavedState, all_saved, remove_saved
+from gr2.store.saved import KEPT_DAYS, Saved, SavedKind, SavedState, all_saved, remove_saved, trash_path
 from gr2.store.saved_files import drop_files
 from gr2.store.saved_work import SavedWork
 
@@ -79,11 +79,23 @@ def _is_expired(session: Session, saved: Saved) -> bool:
     """Whether its time is over: 30 days since it was saved, or since it was restored or dropped."""
     if saved.state is SavedState.SAVING or (saved.kind is SavedKind.STASH and saved.is_waiting):
         return False
+    if saved.kind is SavedKind.ARCHIVE and holds_stash(trash_path(session.layout, saved.id)):
+        return False
     try:
         since = datetime.fromisoformat(saved.ended_at or saved.created_at)
     except ValueError:
         return False
     return session.clock.now() - since > timedelta(days=KEPT_DAYS)
+
+
+def holds_stash(folder: str) -> bool:
+    """Whether a checkout below `folder` has a stash entry: a stash is never dropped, also not with its lane."""
+    for place, names, _ in os.walk(folder):
+        if ".git" in names:
+            if os.path.exists(os.path.join(place, ".git/refs/stash")):
+                return True
+            names.clear()
+    return False
 
 
 def _forget(session: Session, saved: Saved) -> None:

@@ -144,6 +144,15 @@ def test_gc_removes_old_discards_and_archives_and_never_a_stash(shop: World) -> 
     assert sorted(refs) == sorted(f"refs/gr2/saved/{saved_id}" for saved_id in (stash, young))
 
 
+def test_gc_keeps_an_archive_that_holds_a_stash(shop: World) -> None:
+    shop.write("agents/alpha/repos/app/README.md", "half done")
+    shop.git("agents/alpha/repos/app", "stash", "push", "--quiet")
+    archive_tree(shop.session(), ["agents/alpha/repos/app"], path="agents/alpha/repos/app", repo="app")
+    shop.clock.advance(31 * 24 * 3600)
+
+    assert gc(shop.session()).removed == ()
+
+
 def test_gc_forgets_what_was_restored_long_ago(shop: World) -> None:
     saved_id = put_away(shop, "stash")
     SavedWork(shop.session()).restore(saved_id)
