@@ -9,15 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from gr2.edges.process import Command, Completed
-from gr2.errors import Blocked, Gr2Error, Interrupted, Invalid
+from gr2.errors import Gr2Error, Interrupted, Invalid
 from gr2.model.checkout import Checkout
 from gr2.model.event.execution import ExecCompleted, ExecFailed, ExecStarted
-from gr2.model.lane import REVIEW_KIND, Lane, LaneState
+from gr2.model.lane import REVIEW_KIND, Lane
 from gr2.model.outcome import Issue, MutationResult, Operation, Result, Status, plan_status
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import lane_of, select_repos, unit_of, unknown
 from gr2.ops.environment import bare_environment, callers_environment, gr2_variables
+from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
 
@@ -126,15 +127,8 @@ def _check(session: Session, target: _Target) -> None:
 
 
 def _check_frozen(target: _Target) -> None:
-    lane = target.lane
-    if lane is not None and lane.state is LaneState.FROZEN:
-        raise Blocked(
-            "lane_frozen",
-            f"the lane is frozen: {lane.reason or 'no reason given'}",
-            scope="lane",
-            subject=lane.id,
-            hint=f"gr2 lane create NAME --from {lane.id}",
-        )
+    if target.lane is not None:
+        refuse_frozen(target.lane)
 
 
 def _target(session: Session, request: ExecRequest) -> _Target:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gr2.errors import Blocked
-from gr2.model.lane import Lane, LaneState
+from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult, Operation, Status
 from gr2.model.spec import Unit
 from gr2.ops.context import find_repo, lane_named, lane_of
 from gr2.ops.hook_seek import lane_has_hooks
 from gr2.ops.lane_create import LaneRequest, Planner, lane_step, make_checkouts
+from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import Fence, guard
 from gr2.ops.materialize import refuse_links
@@ -42,7 +43,7 @@ def add_repos(session: Session, repos: Sequence[str], *, lane: str = "", trust_h
     unit, lane_name = lane_named(session, lane)
     with mutation(session, "lane.add", unit=unit.name, lane=lane_name, repos=tuple(repos)) as run:
         unit, found = lane_of(run.session, f"{unit.name}/{lane_name}")
-        _refuse_frozen(found)
+        refuse_frozen(found)
         fence = guard(run.session, unit.name, found.name)
         missing = [name for name in dict.fromkeys(repos) if not _is_there(session, unit, found, name)]
         if missing:
@@ -111,14 +112,3 @@ def _refuse_taken(session: Session, final: str, lane: Lane) -> None:
     if os.path.lexists(final):
         message = f"something is at {path} already"
         raise Blocked("path_conflict", message, scope="lane", subject=lane.id, hint=f"move {path} away")
-
-
-def _refuse_frozen(lane: Lane) -> None:
-    if lane.state is LaneState.FROZEN:
-        raise Blocked(
-            "lane_frozen",
-            f"the lane is frozen: {lane.reason or 'no reason given'}",
-            scope="lane",
-            subject=lane.id,
-            hint=f"gr2 lane create NAME --from {lane.id}",
-        )
