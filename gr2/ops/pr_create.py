@@ -24,7 +24,7 @@ from gr2.ops.pr_group import GroupResult, Work, group_work
 from gr2.ops.pr_links import span_for, update_links
 from gr2.ops.pr_look import look, take_in
 from gr2.ops.pr_platform import about
-from gr2.ops.pr_push import clear_up, push
+from gr2.ops.pr_push import clear_up, note_pushed, push
 from gr2.session import Session
 
 
@@ -215,7 +215,9 @@ def _make(
     try:
         for candidate in found if request.push else ():
             clear_up(work, candidate)
-            if not candidate.is_pushed:
+            if candidate.is_pushed:
+                note_pushed(work, candidate)
+            else:
                 fence.recheck()
                 issue = push(work, candidate)
                 if issue is not None:

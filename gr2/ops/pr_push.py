@@ -6,6 +6,7 @@ import os
 from contextlib import AbstractContextManager
 
 from gr2.edges.git import GitError, Place
+from gr2.edges.git.refs import read_ref
 from gr2.edges.git.stale_locks import remove_stale_locks
 from gr2.errors import Gr2Error, Interrupted
 from gr2.model.names import visible
@@ -22,14 +23,11 @@ from gr2.store.state_file import read_state
 
 def push(work: Work, candidate: Candidate) -> Issue | None:
     """Bring the candidate's branch to its remote. Why it did not work, or None."""
-    session = work.session
     place = Place.checkout(candidate.checkout)
-    url = remote_url(session, candidate.repo)
-    origin = recorded_origin(candidate.checkout)
-    ours = origin is not None and canonical(origin, base=session.root) == canonical_url(session, candidate.repo)
-    ref = f"refs/heads/{candidate.head}"
     # Pushed by name where the name means the spec's URL, so that git notes where the remote's branch is.
-    args = ["push", "--porcelain", "--no-verify", "--", "origin" if ours else url, f"{candidate.head_sha}:{ref}"]
+    to = "origin" if _origin_is_ours(work, candidate) else remote_url(work.session, candidate.repo)
+    ref = f"refs/heads/{candidate.head}"
+    args = ["push", "--porcelain", "--no-verify", "--", to, f"{candidate.head_sha}:{ref}"]
     try:
         with _change(work, candidate) as change:
             change.git.run(args, at=place, network=True)
@@ -42,6 +40,21 @@ def push(work: Work, candidate: Candidate) -> Issue | None:
     except Gr2Error as error:
         return _failed(candidate, error)
     return None
+
+
+def note_pushed(work: Work, candidate: Candidate) -> None:
+    """Note in the checkout where the remote's branch is, as git does after a push: one that was killed may not have."""
+    ref = f"refs/remotes/origin/{candidate.head}"
+    noted = read_ref(os.path.join(candidate.checkout, ".git"), ref)
+    if noted != candidate.head_sha and _origin_is_ours(work, candidate):
+        with _change(work, candidate) as change:
+            change.git.run(["update-ref", ref, candidate.head_sha], at=Place.checkout(candidate.checkout))
+
+
+def _origin_is_ours(work: Work, candidate: Candidate) -> bool:
+    origin = recorded_origin(candidate.checkout)
+    session = work.session
+    return origin is not None and canonical(origin, base=session.root) == canonical_url(session, candidate.repo)
 
 
 def clear_up(work: Work, candidate: Candidate) -> None:

@@ -86,7 +86,7 @@ def _the_log_was_rotated_and_goes_on(world: World) -> None:
 
 
 def _spec(world: World) -> None:
-    world.write_spec()
+    world.write_spec(units=("alpha",))
 
 
 def _materialized(world: World) -> None:

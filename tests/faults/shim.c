@@ -303,34 +303,44 @@ ssize_t copy_file_range(int from, off64_t *here, int to, off64_t *there, size_t 
     return shared && FULL('w') ? -1 : real(from, here, to, there, count, flags);
 }
 
-/* Calls that need space for a new name, and calls that need none. */
-#define NEEDS(what, name, parameters, arguments) \
+/* 1 when running `path` cannot start anything: whoever searches PATH tries one place after the other. */
+static int cannot_run(const char *path)
+{
+    int saved = errno, no = access(path, X_OK) != 0;
+    errno = saved;
+    return no;
+}
+
+/* Calls that need space for a new name, and calls that need none; those that can only fail change nothing. */
+#define NEEDS(what, name, parameters, arguments) NEEDS_IF(1, what, name, parameters, arguments)
+#define NEEDS_IF(changes, what, name, parameters, arguments) \
     int name parameters \
     { \
         REAL(name); \
-        return shared && FULL(what) ? -1 : real arguments; \
+        return shared && (changes) && FULL(what) ? -1 : real arguments; \
     }
-#define FREE(what, name, parameters, arguments) \
+#define FREE(what, name, parameters, arguments) FREE_IF(1, what, name, parameters, arguments)
+#define FREE_IF(changes, what, name, parameters, arguments) \
     int name parameters \
     { \
         REAL(name); \
-        if (shared) \
+        if (shared && (changes)) \
             point(what); \
         return real arguments; \
     }
-NEEDS('m', mkdir, (const char *path, mode_t mode), (path, mode))
-NEEDS('m', mkdirat, (int folder, const char *path, mode_t mode), (folder, path, mode))
+NEEDS_IF(lacks(AT_FDCWD, path), 'm', mkdir, (const char *path, mode_t mode), (path, mode))
+NEEDS_IF(lacks(folder, path), 'm', mkdirat, (int folder, const char *path, mode_t mode), (folder, path, mode))
 NEEDS('l', link, (const char *from, const char *to), (from, to))
 NEEDS('l', linkat, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
 NEEDS('l', symlink, (const char *from, const char *to), (from, to))
 NEEDS('l', symlinkat, (const char *from, int folder, const char *to), (from, folder, to))
-FREE('r', rename, (const char *from, const char *to), (from, to))
+FREE_IF(!lacks(AT_FDCWD, from), 'r', rename, (const char *from, const char *to), (from, to))
 FREE('r', renameat, (int a, const char *from, int b, const char *to), (a, from, b, to))
 FREE('r', renameat2, (int a, const char *from, int b, const char *to, unsigned flags), (a, from, b, to, flags))
-FREE('u', unlink, (const char *path), (path))
-FREE('u', unlinkat, (int folder, const char *path, int flags), (folder, path, flags))
-FREE('u', remove, (const char *path), (path))
-FREE('u', rmdir, (const char *path), (path))
+FREE_IF(!lacks(AT_FDCWD, path), 'u', unlink, (const char *path), (path))
+FREE_IF(!lacks(folder, path), 'u', unlinkat, (int folder, const char *path, int flags), (folder, path, flags))
+FREE_IF(!lacks(AT_FDCWD, path), 'u', remove, (const char *path), (path))
+FREE_IF(!lacks(AT_FDCWD, path), 'u', rmdir, (const char *path), (path))
 FREE('n', ftruncate, (int fd, off_t size), (fd, size))
 FREE('n', ftruncate64, (int fd, off64_t size), (fd, size))
 FREE('n', truncate, (const char *path, off_t size), (path, size))
@@ -338,8 +348,6 @@ FREE('n', truncate64, (const char *path, off64_t size), (path, size))
 FREE('c', chmod, (const char *path, mode_t mode), (path, mode))
 FREE('c', fchmod, (int fd, mode_t mode), (fd, mode))
 FREE('c', fchmodat, (int folder, const char *path, mode_t mode, int flags), (folder, path, mode, flags))
-FREE('s', fsync, (int fd), (fd))
-FREE('s', fdatasync, (int fd), (fd))
 FREE('i', utime, (const char *path, const struct utimbuf *times), (path, times))
 FREE('i', utimes, (const char *path, const struct timeval times[2]), (path, times))
 FREE('i', utimensat, (int folder, const char *path, const struct timespec times[2], int flags), (folder, path, times, flags))
@@ -353,8 +361,8 @@ pid_t fork(void)
     return real();
 }
 
-FREE('x', execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
-FREE('x', execv, (const char *path, char *const argv[]), (path, argv))
+FREE_IF(!cannot_run(path), 'x', execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
+FREE_IF(!cannot_run(path), 'x', execv, (const char *path, char *const argv[]), (path, argv))
 FREE('x', execvp, (const char *path, char *const argv[]), (path, argv))
 FREE('x', posix_spawn,
      (pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *actions,

@@ -335,3 +335,14 @@ def test_locks_that_a_killed_push_left_are_no_obstacle(stage: Stage) -> None:
     assert not os.path.exists(remote_lock)
     assert not os.path.exists(local_lock)
     assert not os.path.exists(journal_path(layout, path))
+
+
+def test_a_push_that_was_killed_before_git_noted_it_is_noted_by_the_next_create(stage: Stage) -> None:
+    checkout = f"{LANE}/repos/app"
+    head = stage.world.git(checkout, "rev-parse", "HEAD")
+    stage.world.git(checkout, "push", "--quiet", stage.world.remote("app"), "HEAD:refs/heads/feat")
+    assert stage.world.git(checkout, "rev-parse", "--verify", "--quiet", "origin/feat", check=False) == ""
+
+    assert stage.create().exit_code == 0
+
+    assert stage.world.git(checkout, "rev-parse", "origin/feat") == head
