@@ -41,7 +41,7 @@ _IGNORED = (".grip/state/failures", ".grip/state/withheld.json", ".grip/state/le
 
 def _spec(world: World) -> None:
     world.commit("app", dict(FILES))
-    world.write_spec(units=("alpha",))
+    world.write_spec(repos=("app",), units=("alpha",))
     world.write("CLAUDE.md", "mine, and only here\n")
 
 
@@ -82,7 +82,7 @@ def _all_applied(world: World) -> None:
     events = _hooks_ended(world, "repos/app", "agents/alpha/repos/app")
     told = [event for event in events if event["type"] == "workspace.materialized"]
     # A run that was killed between two checkouts of a repo tells of the one, the second run of the other.
-    assert {repo["repo"] for event in told for repo in event["repos"]} == {"api", "app"}, told  # type: ignore[attr-defined]
+    assert {repo["repo"] for event in told for repo in event["repos"]} == {"app"}, told  # type: ignore[attr-defined]
     projected = sorted(event["dest"] for event in events if event["type"] == "workspace.file_projected")
     assert projected == ["CLAUDE.md", "agents/alpha/docs/CLAUDE.md"]
     assert world.read("CLAUDE.md") == "# Rules\n"

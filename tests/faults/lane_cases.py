@@ -27,8 +27,8 @@ def _lanes(world: World) -> None:
         _must(world, "lane", "create", name)
 
 
-def _dirty(world: World, content: str = "changed") -> None:
-    for repo in ("app", "api"):
+def _dirty(world: World, content: str = "changed", repos: Sequence[str] = ("app", "api")) -> None:
+    for repo in repos:
         world.write(f"{FEAT}/{repo}/run.sh", f"{content}\n")
         world.write(f"{FEAT}/{repo}/new file.txt", f"{content} untracked\n")
         world.write(f"{FEAT}/{repo}/staged.txt", f"{content} staged\n")
@@ -43,6 +43,11 @@ def _in_feat(world: World) -> None:
 def _dirty_in_feat(world: World) -> None:
     _in_feat(world)
     _dirty(world)
+
+
+def _app_dirty_in_feat(world: World) -> None:
+    _in_feat(world)
+    _dirty(world, repos=("app",))
 
 
 def _waiting_in_feat(world: World) -> None:
@@ -62,18 +67,18 @@ def _current(world: World) -> object:
     return world.call("lane", "current", "--json").json["lane_name"]
 
 
-def _left(kind: str, *, to: str | None = None) -> Callable[[World], None]:
-    """The lane was left once, with the work of both repos where it belongs, and what was entered next is current."""
+def _left(kind: str, *dirty: str, to: str | None = None) -> Callable[[World], None]:
+    """The lane was left once, with the work of `dirty` where it belongs, and what was entered next is current."""
 
     def check(world: World) -> None:
         exited = _events(world, "lane.exited")
         names = [sorted(event[f"{kind}_repos"]) for event in exited]  # type: ignore[call-overload]
-        assert names == [["api", "app"]], exited
+        assert names == [[*dirty]], exited
         assert _current(world) == to
         assert [(saved.kind, saved.state) for saved in all_saved(world.session().layout)[0]] == [
             ({"stashed": "stash", "discarded": "discard"}[kind], "kept")
-        ] * 2
-        for repo in ("app", "api"):
+        ] * len(dirty)
+        for repo in dirty:
             assert world.git(f"{FEAT}/{repo}", "status", "--porcelain") == ""
             assert len(world.git(f"{FEAT}/{repo}", "stash", "list").splitlines()) == (kind == "stashed")
         if to is not None:
@@ -81,7 +86,7 @@ def _left(kind: str, *, to: str | None = None) -> Callable[[World], None]:
             assert entered == ["feat", to]
             [switched] = _events(world, "lane.switched")
             assert (switched["from_lane"], switched["to_lane"]) == ("feat", to)
-            assert sorted(switched["stashed_repos"]) == ["api", "app"]  # type: ignore[call-overload]
+            assert sorted(switched["stashed_repos"]) == [*dirty]  # type: ignore[call-overload]
 
     return check
 
@@ -158,19 +163,21 @@ def _told(*types: str, again: Sequence[str] = ()) -> Callable[[World], None]:
 
 LANE_CASES = [
     Case(name="lane-enter", arrange=_lanes, command=["gr2", "lane", "enter", "feat"], check=_entered_once),
-    Case(name="lane-exit", arrange=_dirty_in_feat, command=["gr2", "lane", "exit"], check=_left("stashed")),
+    Case(
+        name="lane-exit", arrange=_dirty_in_feat, command=["gr2", "lane", "exit"], check=_left("stashed", "api", "app")
+    ),
     Case(
         name="lane-exit-discard",
-        arrange=_dirty_in_feat,
+        arrange=_app_dirty_in_feat,
         command=["gr2", "lane", "exit", "--dirty", "discard", "--yes"],
-        check=_left("discarded"),
+        check=_left("discarded", "app"),
     ),
     Case(name="lane-exit-block", arrange=_in_feat, command=["gr2", "lane", "exit", "--dirty", "block"]),
     Case(
         name="lane-switch",
-        arrange=_dirty_in_feat,
+        arrange=_app_dirty_in_feat,
         command=["gr2", "lane", "enter", "fix"],
-        check=_left("stashed", to="fix"),
+        check=_left("stashed", "app", to="fix"),
     ),
     Case(
         name="lane-enter-restore",
