@@ -5,10 +5,11 @@ Built once per process by whoever starts an operation (the command line, a test)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gr2.edges.clock import Clock, Ids
+from gr2.model.records import dataclass
 from gr2.workspace import Asked, Workspace
 
 if TYPE_CHECKING:

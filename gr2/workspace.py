@@ -6,9 +6,10 @@ All that it takes to say which unit or lane is meant; a `Session` is one that ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gr2.errors import Invalid
+from gr2.model.records import dataclass
 
 if TYPE_CHECKING:
     from gr2.edges.process import Runner

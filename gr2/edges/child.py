@@ -9,7 +9,9 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from gr2.model.records import dataclass
 
 GRACE_SECONDS = 3.0
 TIMED_OUT = 124

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from gr2.model.records import dataclass
 
 
 class Clock:

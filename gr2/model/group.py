@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Literal
 
 from gr2.model.pull_request import Check, Demands, Mergeable, Overview, Review, Verdict
+from gr2.model.records import dataclass
 
 GROUP_VERSION = 1
 

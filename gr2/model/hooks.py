@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from gr2.model.records import dataclass
 
 HOOKS_FOLDER = ".gr2"
 HOOKS_FILE = ".gr2/hooks.toml"

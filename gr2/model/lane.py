@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from gr2.model.records import dataclass
 
 LANE_VERSION = 1
 DEFAULT_KIND = "feature"

@@ -6,7 +6,7 @@ Pure rules over one lane's `LeaseTable`. They return a `Change`: the table that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gr2.model.event.base import Event
@@ -19,6 +19,7 @@ from gr2.model.event.lease import (
     LeaseRenewed,
 )
 from gr2.model.lease_terms import EXEC
+from gr2.model.records import dataclass
 
 _TOGETHER = {(EXEC, EXEC)}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from gr2.errors import Gr2Error
+from gr2.model.records import dataclass
 
 
 class Status(StrEnum):

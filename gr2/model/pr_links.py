@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gr2.model.records import dataclass
 from gr2.model.url import canonical, host_of
 
 BEGIN = "<!-- gr2:pr-group:begin"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.model.checkout import Checkout
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 
 STRATEGIES = ("ff-only", "rebase", "merge")
 DEFAULT_STRATEGY = "ff-only"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gr2.errors import Invalid
 from gr2.model.names import fault_of_path, is_name, is_ref
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo
 from gr2.model.url import fault_of_url, has_credentials, scheme_of
 from gr2.ops.git_questions import HEAD_REF, ORIGIN_HEAD, ORIGIN_URL, ask_each, branch_of

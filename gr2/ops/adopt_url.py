@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.edges.files import write_whole
 from gr2.edges.git import Place
 from gr2.model.outcome import Operation
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo
 from gr2.ops.materialize import canonical_url, remote_url
 from gr2.ops.mutation import Mutation

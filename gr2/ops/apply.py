@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gr2.edges.files import first_link
@@ -21,6 +21,7 @@ from gr2.model.outcome import (
     plan_status,
     run_status,
 )
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.model.url import canonical
 from gr2.ops.adopt_url import AcceptUrl, recorded_origin

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from gr2.errors import Gr2Error, Interrupted, Invalid
 from gr2.model.outcome import EXIT_CODES, Issue, Result, Status, StreamedResult
+from gr2.model.records import dataclass
 from gr2.ops.enabled_sinks import ONLY_WHEN_NAMED, enabled_sinks
 from gr2.ops.feed import Fed, Feeder, Order, SinkRow
 from gr2.session import Session

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gr2.errors import Gr2Error
 from gr2.model.outcome import MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.ops.doctor_checks import Check, own_checks
 from gr2.ops.mutation import mutation
 from gr2.plugin.protocols import CheckRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.errors import Interrupted
@@ -12,6 +12,7 @@ from gr2.model.event.base import EVENT_VERSION
 from gr2.model.event.catalog import CATALOG
 from gr2.model.event.query import EventQuery
 from gr2.model.outcome import EXIT_CODES, Result, Status, StreamedResult
+from gr2.model.records import dataclass
 from gr2.session import Session
 from gr2.store.outbox_read import EventLog, Follower, newest_event
 

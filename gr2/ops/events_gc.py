@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gr2.errors import Gr2Error, Invalid
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.ops.enabled_sinks import enabled_sinks
 from gr2.ops.mutation import mutation
 from gr2.session import Session

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gr2.edges.process import Command, Completed
 from gr2.errors import Gr2Error, Interrupted, Invalid
@@ -14,6 +14,7 @@ from gr2.model.checkout import Checkout
 from gr2.model.event.execution import ExecCompleted, ExecFailed, ExecStarted
 from gr2.model.lane import REVIEW_KIND, Lane
 from gr2.model.outcome import Issue, MutationResult, Operation, Result, Status, plan_status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import lane_of, select_repos, unit_of, unknown

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked
 from gr2.model.event.failure import FailureResolved
 from gr2.model.outcome import Issue, MutationResult, Result, Status
+from gr2.model.records import dataclass
 from gr2.ops.context import unknown
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import Any
 
@@ -11,6 +11,7 @@ from gr2.edges.clock import timestamp
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Failed, Gr2Error
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 from gr2.session import Session
 from gr2.store.cursors import Cursor, check_consumer, check_cursor, cursor_before, read_cursor, write_cursor
 from gr2.store.outbox_read import EventLog, newest_event

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from gr2.edges.files import remove_tree
 from gr2.errors import Gr2Error
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.ops.doctor_checks import dead_temporaries
 from gr2.ops.mutation import mutation
 from gr2.session import Session

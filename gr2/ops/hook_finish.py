@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.edges.git import Place
@@ -11,6 +11,7 @@ from gr2.errors import Gr2Error, Interrupted
 from gr2.model.hooks import HOOKS_FILE, HOOKS_FOLDER
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState
 from gr2.model.outcome import Issue, Operation, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.failures import resolve_retried
 from gr2.ops.hook_places import HookPlace, HooksReader, all_places, lane_places

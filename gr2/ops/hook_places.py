@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.edges.files import is_inside
@@ -12,6 +12,7 @@ from gr2.errors import Gr2Error
 from gr2.model.hooks import HOOKS_FILE, Hook, HooksFile
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState, subject_of
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.model.template import NoValue, fill, variables_in
 from gr2.session import Session

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.edges.clock import timestamp
@@ -14,6 +13,7 @@ from gr2.model.event import Event
 from gr2.model.event.hook import HookCompleted, HookFailed, HookSkipped, HookStarted
 from gr2.model.hooks import Hook
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 from gr2.ops.environment import bare_environment, gr2_variables
 from gr2.ops.hook_places import HookPlace, HooksReader, hook_directory
 from gr2.ops.mutation import Mutation

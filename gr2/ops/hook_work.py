@@ -7,11 +7,12 @@ A checkout owes a hook until it completed there, crash or not: nothing else has 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gr2.errors import Gr2Error
 from gr2.model.hooks import Hook, HooksFile
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.ops.hook_places import HookPlace, HooksReader
 from gr2.ops.hook_run import HookRunner, details_of
 from gr2.ops.hook_trust import Trust

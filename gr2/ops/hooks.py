@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.edges.files import is_inside
 from gr2.errors import Blocked, Invalid
 from gr2.model.hooks import HOOKS_FILE, Gate, Hook, HooksFile, Policy, Projection
 from gr2.model.outcome import Issue, MutationResult, Result, Status, read_status
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo
 from gr2.model.url import redact
 from gr2.ops.context import find_repo, lane_of, select_repos

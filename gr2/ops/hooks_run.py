@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 from gr2.errors import Blocked, Invalid
 from gr2.model.hooks import Hook
 from gr2.model.lane import REVIEW_KIND
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.ops.context import find_repo, lane_around, lane_of, split_lane, unknown
 from gr2.ops.failures import resolve_retried
 from gr2.ops.hook_places import HookPlace, HooksReader

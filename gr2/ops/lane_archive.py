@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.model.event.lane import LaneArchived
 from gr2.model.lane import Lane
 from gr2.model.lease_terms import EDIT
 from gr2.model.outcome import MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import lane_named, split_lane, unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gr2.edges.clock import timestamp
@@ -17,6 +17,7 @@ from gr2.model.event.lane import LaneCreated
 from gr2.model.lane import DEFAULT_KIND, Lane, LaneState, clash, next_ports
 from gr2.model.names import LANE_KIND, fault_of_path, is_lane_name, is_ref
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.ops.constraints import check_lane_constraints
 from gr2.ops.context import find_repo, find_unit, lane_of, split_lane

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gr2.errors import Blocked
 from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult, Operation, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import find_repo, lane_named, lane_of

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.errors import Gr2Error
 from gr2.model.event.lane import LaneEntered, LaneSwitched
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import lane_named, lane_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from gr2.model.event.lane import LaneExited
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import unit_of

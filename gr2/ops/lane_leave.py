@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.checkout import Checkout, RepoRow
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.lease import Fence

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue, Result, read_status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import find_unit, lane_of

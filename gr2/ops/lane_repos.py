@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gr2.errors import Blocked
 from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult, Operation, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.context import find_repo, lane_named, lane_of
 from gr2.ops.hook_seek import lane_has_hooks

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gr2.model.event.lane import LaneFrozen, LaneUnfrozen
 from gr2.model.lane import LaneState
 from gr2.model.lease_terms import EDIT
 from gr2.model.outcome import MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.ops.context import lane_named, lane_of
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease_grant import open_book, refuse

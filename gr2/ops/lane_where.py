@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from gr2.errors import Invalid
 from gr2.model.names import nearest
 from gr2.model.outcome import Result, Status
+from gr2.model.records import dataclass
 from gr2.ops.context import lane_named, unit_of
 from gr2.store.lanes import current_lane, has_lane
 from gr2.workspace import Workspace

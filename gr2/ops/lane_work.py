@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gr2.edges.git import Git, Place
 from gr2.edges.git.refs import read_refs
 from gr2.model.checkout import RepoRow
 from gr2.model.lane import Lane
+from gr2.model.records import dataclass
 from gr2.session import Session
 
 _REFLOG_BYTES = 1 << 20

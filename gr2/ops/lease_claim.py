@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gr2.errors import Gr2Error, Invalid
 from gr2.model import lease as rules
 from gr2.model.lease import Lease
 from gr2.model.lease_terms import DEFAULT_TTL, EDIT
 from gr2.model.outcome import Issue, MutationResult, Result, Status
+from gr2.model.records import dataclass
 from gr2.ops.context import lane_named
 from gr2.ops.lease_grant import (
     LEASE_FIELDS,

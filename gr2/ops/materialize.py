@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.edges.files import failed_write, first_link, make_private_directory, write_whole
@@ -14,6 +13,7 @@ from gr2.edges.git.refs import head_commit
 from gr2.errors import Blocked, Failed, Invalid
 from gr2.model.event.sync import SyncCacheSeeded
 from gr2.model.outcome import Operation
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.model.url import canonical, local_path
 from gr2.ops.mutation import Mutation

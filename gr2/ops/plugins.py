@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gr2.edges.process import Runner
 from gr2.errors import Invalid
 from gr2.model.outcome import Issue, Result, Status
+from gr2.model.records import dataclass
 from gr2.plugin.index import Plugin, build_index, examine_deeply, listed, read_index
 from gr2.plugin.manager import Plugins
 from gr2.plugin.provider import API_VERSION, FAMILY_LABELS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gr2.edges.git import GitError, Place
 from gr2.edges.git.refs import read_ref
@@ -12,6 +11,7 @@ from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import Unsupported
 from gr2.model.pull_request import Heads
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.materialize import canonical_url, remote_url

@@ -7,7 +7,7 @@ the same command again finishes what a killed one left, and never opens a second
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked, Invalid
@@ -18,6 +18,7 @@ from gr2.model.outcome import Issue, run_status
 from gr2.model.platform_error import AlreadyExists, OutcomeUnknown, PlatformError
 from gr2.model.pr_links import with_span
 from gr2.model.pull_request import NewPullRequest, PullRequest
+from gr2.model.records import dataclass
 from gr2.ops.lease import Fence, guard
 from gr2.ops.pr_candidates import Candidate, Skipped, candidates, dirty_issues
 from gr2.ops.pr_group import GroupResult, Work, group_work

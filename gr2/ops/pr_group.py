@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gr2.edges.locks import FileLock, LockTimeout
@@ -18,6 +18,7 @@ from gr2.model.event import Context, Event
 from gr2.model.group import Group, Journal
 from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult
+from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.context import lane_of
 from gr2.ops.mutation import Mutation, holder_of, locked_error, mutation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from gr2.model.event import Event
 from gr2.model.event.pr import (
@@ -19,6 +19,7 @@ from gr2.model.group import Child, Group, GroupState, Journal, observed
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import NotFound, PlatformError
 from gr2.model.pull_request import Overview, PullRef
+from gr2.model.records import dataclass
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_platform import Platforms, about, degraded
 from gr2.ops.pr_policy import required_approvals

@@ -6,7 +6,7 @@ that the same command again continues, and nothing is merged twice, out of order
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from gr2.errors import Blocked, Gr2Error
 from gr2.model.event.pr import PrMergeFailed
@@ -14,6 +14,7 @@ from gr2.model.group import Child
 from gr2.model.outcome import Issue, Status
 from gr2.model.platform_error import OutcomeUnknown, PlatformError, Queued
 from gr2.model.pull_request import Merged, MergeMethod, PullRef
+from gr2.model.records import dataclass
 from gr2.ops.lease import Fence, guard
 from gr2.ops.pr_auto import hand_over
 from gr2.ops.pr_group import GroupResult, Work, group_work, no_group

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from gr2.errors import Failed
 from gr2.model.group import Child, Group, GroupState
 from gr2.model.outcome import Issue, Result, Status
 from gr2.model.pull_request import CheckState
+from gr2.model.records import dataclass
 from gr2.ops.context import find_unit
 from gr2.ops.pr_group import GroupResult, Work, group_work
 from gr2.ops.pr_look import Seen, look, take_in

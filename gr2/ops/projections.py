@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gr2.edges.confined import InTheWay, Seen, look, put_file, put_link
@@ -18,6 +18,7 @@ from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.event.workspace import WorkspaceFileProjected
 from gr2.model.hooks import Projection, fault_of_below, fold_path
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.model.spec import Spec
 from gr2.model.template import NoValue, fill
 from gr2.ops.hook_places import HookPlace, source_fault

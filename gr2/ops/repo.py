@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gr2.model.checkout import RepoRow
 from gr2.model.outcome import Result, read_status
+from gr2.model.records import dataclass
 from gr2.ops.checkouts import all_checkouts, inspect
 from gr2.ops.context import select_repos
 from gr2.session import Session

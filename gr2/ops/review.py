@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gr2.model.group import Blocker
 from gr2.model.outcome import Result, Status
+from gr2.model.records import dataclass
 from gr2.ops.context import lane_of
 from gr2.ops.pr_group import find_group, no_group
 from gr2.ops.pr_look import look

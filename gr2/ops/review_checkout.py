@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gr2.edges.files import failed_write
@@ -19,6 +19,7 @@ from gr2.model.lane import REVIEW_KIND, Lane, LaneState
 from gr2.model.outcome import MutationResult, Status
 from gr2.model.platform_error import NotFound
 from gr2.model.pull_request import PullRef, PullRequest
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import find_repo, unit_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from gr2.errors import Blocked
 from gr2.model.outcome import Issue, MutationResult, Result, Status, read_status
+from gr2.model.records import dataclass
 from gr2.ops.mutation import mutation
 from gr2.session import Session
 from gr2.store.saved import Saved, SavedKind, SavedState, all_saved, find_saved, read_saved, unknown_saved

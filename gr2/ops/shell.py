@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gr2.model.outcome import Result, Status
+from gr2.model.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

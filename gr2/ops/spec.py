@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gr2.edges.files import read_regular, write_whole
 from gr2.errors import Blocked, Invalid
 from gr2.model.names import visible
 from gr2.model.outcome import Issue, Result, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import SPEC_VERSION, Repo, Spec
 from gr2.model.url import canonical, is_secret_key, redact
 from gr2.ops.git_questions import HEAD_COMMIT, HEAD_REF, ORIGIN_URL, Answers, ask_each, branch_of

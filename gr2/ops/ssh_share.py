@@ -11,10 +11,10 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from gr2.edges.files import remove_tree
 from gr2.edges.process import Command
+from gr2.model.records import dataclass
 from gr2.model.url import scheme_of
 from gr2.session import Session
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gr2.errors import Gr2Error
@@ -11,6 +10,7 @@ from gr2.model.checkout import RepoRow
 from gr2.model.group import GroupState
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue, Result, read_status
+from gr2.model.records import dataclass
 from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import select_repos
 from gr2.ops.lane_view import LaneView, view_with

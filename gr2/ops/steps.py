@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from gr2.errors import Gr2Error, Interrupted
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.ops.mutation import Mutation
 
 

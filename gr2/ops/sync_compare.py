@@ -7,12 +7,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gr2.edges.git import Place
 from gr2.edges.git.work import Work, find_work, look
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.model.sync import Distance, Seen, Verdict, second_verdict
 from gr2.session import Session
 

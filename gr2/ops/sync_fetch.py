@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.edges.git import Place
@@ -16,6 +16,7 @@ from gr2.edges.process import Command, Completed
 from gr2.errors import Blocked, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncCacheRefreshed
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.model.sync import HOST_LIMIT, TRANSIENT
 from gr2.model.url import host_of
 from gr2.ops.materialize import SeedMirror, remote_url

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gr2.errors import Gr2Error
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import PlatformError, Unsupported
 from gr2.model.pull_request import Heads
+from gr2.model.records import dataclass
 from gr2.model.url import host_of
 from gr2.ops.sync_look import RepoLook
 from gr2.session import Session

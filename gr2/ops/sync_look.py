@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gr2.edges.files import first_link
 from gr2.edges.git import Place
@@ -14,6 +14,7 @@ from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo
 from gr2.model.sync import Seen
 from gr2.model.url import canonical

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.model.sync import Seen, first_verdict
 from gr2.ops.sync_compare import Closer, Update, look_closer, submodules, surroundings, update_operation
 from gr2.ops.sync_look import RepoLook, branch_issues, see

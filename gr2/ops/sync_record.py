@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from gr2.errors import Gr2Error
 from gr2.model.event.sync import SyncCompleted, SyncConflict, SyncRepoSkipped, SyncStarted
 from gr2.model.outcome import Issue, MutationResult, Operation, Status
+from gr2.model.records import dataclass
 from gr2.model.sync import Tally
 from gr2.ops.mutation import Mutation
 from gr2.ops.sync_plan import Left

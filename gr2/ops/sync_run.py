@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, Seen
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.ssh_share import shared_connections

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gr2.errors import Blocked, Invalid
 from gr2.model.checkout import Checkout
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.model.sync import STRATEGIES
 from gr2.ops.checkouts import lane_checkouts, shared_checkouts, unit_checkouts

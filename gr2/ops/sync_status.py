@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from gr2.edges.clock import timestamp
 from gr2.errors import Gr2Error
 from gr2.model.checkout import RepoRow
 from gr2.model.outcome import Issue, Operation, Result, plan_status
+from gr2.model.records import dataclass
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_STRATEGY, UP_TO_DATE, Distance, Seen, Verdict, first_verdict
 from gr2.ops.checkouts import inspect
 from gr2.ops.sync_compare import Update, compare, submodules, surroundings, update_operation

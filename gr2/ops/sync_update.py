@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.edges.git import Git, Place
@@ -16,6 +16,7 @@ from gr2.edges.git.status import in_progress
 from gr2.errors import Failed, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict, SyncRepoSkipped, SyncRepoUpdated
 from gr2.model.outcome import Issue, Operation
+from gr2.model.records import dataclass
 from gr2.ops.lane_leave import strategy_of
 from gr2.ops.lease import Fence
 from gr2.ops.mutation import Mutation

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gr2.edges.files import failed_write, write_whole
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Blocked, Gr2Error, Invalid
 from gr2.model.names import is_name, visible
 from gr2.model.outcome import Issue, MutationResult, Status
+from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Spec, Unit
 from gr2.model.url import fault_of_url, has_credentials, scheme_of
 from gr2.ops.adopt_clones import adopt_clones

@@ -4,10 +4,10 @@ JSON, exit codes and text in the same way as gr2's own."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from gr2.model.outcome import Result
+from gr2.model.records import dataclass
 
 
 class Screen(Protocol):

@@ -10,9 +10,9 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gr2.model.records import dataclass
 from gr2.plugin.scan import EntryPoint, canonical, installed
 from gr2.plugin.site import Site, folder_stamp, stamp
 

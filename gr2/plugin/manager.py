@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gr2.errors import Blocked, Failed, Gr2Error, Invalid
+from gr2.model.records import dataclass
 from gr2.plugin.index import Plugin, Provided, build_index, listed, read_index
 from gr2.plugin.isolation import Guarded, PluginFault, import_object, isolated
 from gr2.plugin.provider import API_VERSION, FAMILIES, FAMILY_LABELS

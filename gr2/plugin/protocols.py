@@ -11,10 +11,11 @@ What is raised: `Gr2Error` children pass through with their code; anything else,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gr2.model.outcome import Issue
+from gr2.model.records import dataclass
 
 if TYPE_CHECKING:
     from gr2.model.pull_request import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from gr2.model.records import dataclass
 
 # The version of gr2.api. Plugins of this one and of the one before are loaded.
 API_VERSION = 1

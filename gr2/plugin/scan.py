@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from gr2.model.records import dataclass
 from gr2.plugin.site import infos
 
 GROUP = "gr2.plugins"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.errors import Blocked, Failed, Invalid
 from gr2.model.event.envelope import SEQ_LIMIT
 from gr2.model.names import CONSUMER_NAME
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.outbox_read import EventLog, event_at, newest_event
 from gr2.store.state_file import read_state, write_state

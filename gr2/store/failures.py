@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.state_file import read_state, write_state
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gr2.model.hooks import HOOKS_FILE, HOOKS_FOLDER, HOOKS_LIMIT, HOOKS_VERSION, HooksFile
+from gr2.model.records import dataclass
 
 if TYPE_CHECKING:
     from gr2.store.spec_rules import Fault

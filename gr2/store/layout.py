@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from gr2.model.records import dataclass
 
 SPEC_FILE = ".grip/workspace_spec.toml"
 

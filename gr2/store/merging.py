@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
+
+from gr2.model.records import dataclass
 
 MERGE_LIMIT = 1 << 20
 _KINDS = (bool, int, float, str)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from gr2.edges.git.refs import head_branch, read_refs
+from gr2.model.records import dataclass
 
 _MIRROR_OF = re.compile(r'^\s*mirrorOf = "?([^"\n]*)"?\s*$', re.MULTILINE)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.edges.files import failed_write, make_private_directory, remove_dead_draft, remove_tree
 from gr2.edges.locks import FileLock, LockTimeout, is_held
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 
 _JOURNAL = "journal.jsonl"

@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import stat
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import monotonic, sleep
@@ -23,6 +22,7 @@ from gr2.edges.files import PRIVATE_FILE, make_private_directory, sync_directory
 from gr2.errors import Gr2Error, Invalid
 from gr2.model.event.base import EVENT_VERSION, Context, Event
 from gr2.model.event.envelope import parse_line
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.outbox_files import (
     LINE_LIMIT,

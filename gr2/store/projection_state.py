@@ -6,9 +6,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.state_file import read_state, write_state
 

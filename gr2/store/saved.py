@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 from gr2.edges.clock import Clock, Ids, timestamp
 from gr2.edges.git import Git
 from gr2.errors import Failed, Gr2Error, Invalid
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.state_file import read_state, write_state
 

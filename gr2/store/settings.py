@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gr2.edges.user_dirs import user_config
 from gr2.errors import Invalid
+from gr2.model.records import dataclass
 
 CONFIG_LIMIT = 1 << 20
 

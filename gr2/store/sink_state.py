@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from gr2.edges.clock import timestamp
 from gr2.edges.files import failed_write, make_private_directory, write_whole
 from gr2.errors import Failed
+from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.outbox_files import LINE_LIMIT, blocks_of_lines, open_regular
 from gr2.store.state_file import read_state, write_state

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gr2.edges.files import failed_write
@@ -20,6 +20,7 @@ from gr2.edges.git.blobs import DURABLE, LENIENT, NOBODY, read_blob, store_bytes
 from gr2.edges.git.stash_log import mend, stash_entries
 from gr2.edges.git.work import Entry, Side, Work
 from gr2.errors import Failed
+from gr2.model.records import dataclass
 
 VERSION = 1
 _MANIFEST = "manifest.json"

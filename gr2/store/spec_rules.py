@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gr2.model.names import is_name, normal_path
+from gr2.model.records import dataclass
 
 Where = tuple[str | int, ...]
 

@@ -7,8 +7,10 @@ stack on some small texts. So a linear scan goes first: it refuses what is neste
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from gr2.model.records import dataclass
 
 SIZE_LIMIT = 1 << 20
 NESTING_LIMIT = 32

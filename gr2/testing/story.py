@@ -18,8 +18,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from gr2.model.records import dataclass
 from gr2.testing.world import World
 
 HOME = "/home/you"

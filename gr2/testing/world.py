@@ -11,9 +11,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gr2.model.records import dataclass
 from gr2.testing.control import ControlledClock, SeededIds
 from gr2.testing.remotes import Remotes, import_commit
 

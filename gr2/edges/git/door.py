@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from gr2.edges.git.guard import Guard, guard_for
 from gr2.edges.process import NOT_FOUND, Command, Completed, Listener, Runner
 from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.model.records import dataclass
 from gr2.model.url import redact
 
 MINIMUM_VERSION = (2, 38)

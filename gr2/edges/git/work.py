@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from gr2.edges.files import first_link
 from gr2.edges.git.door import Git, Place
 from gr2.edges.git.status import in_progress
+from gr2.model.records import dataclass
 
 REGULAR, EXECUTABLE, LINK, GITLINK = "100644", "100755", "120000", "160000"
 _STATUS = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
+
+from gr2.model.records import dataclass
 
 EVENT_VERSION = 1
 ENVELOPE = ("version", "event_id", "seq", "timestamp", "type")

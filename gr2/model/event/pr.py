@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gr2.model.event.base import Event
+from gr2.model.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
