@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gr2.model.records import dataclass
 from gr2.testing.control import ControlledClock, SeededIds
+from gr2.testing.known_plugins import know_plugins
 from gr2.testing.remotes import Remotes, import_commit
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class World:
     """What the `world` fixture hands out.
 
     root: the workspace's absolute path (an empty directory at first, the current directory of the test).
-    home: an empty home directory with a `.gitconfig` that names an author.
+    home: a home directory with a `.gitconfig` that names an author, and gr2's index of the installed plugins.
     env: the environment of everything run here.
     clock, ids: what `session` uses; a real `gr2` process has its own.
     unit, other_unit: the units of the default spec; actor, other_actor: who works for them.
@@ -83,6 +84,7 @@ class World:
         with open(os.path.join(self.home, ".gitconfig"), "w", encoding="utf-8") as file:
             file.write(_GITCONFIG)
         self.env = self._environment()
+        know_plugins(self.env)
         self._remotes = Remotes(os.path.join(self.base, "remotes"), templates, self.env)
         self._commits = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -75,6 +76,7 @@ def place(world: World, tmp_path: os.PathLike[str]) -> Iterator[Place]:
     """A place to install plugins in. What a test imported from it into its own process is forgotten afterwards."""
     folder = os.path.join(tmp_path, "installed")
     os.makedirs(folder)
+    shutil.rmtree(world.env["XDG_CACHE_HOME"])  # nothing is known of plugins yet
     yield Place(world, folder)
     for name, module in tuple(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(folder):
