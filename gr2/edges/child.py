@@ -7,7 +7,6 @@ import selectors
 import signal
 import subprocess
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
@@ -29,7 +28,7 @@ class Command:
 
     timeout: seconds for the whole run, None for no limit. stall: seconds without any output.
     head, tail: bytes kept of each stream's beginning and end. listener: called with ("stdout"|"stderr", bytes) as
-    output arrives. inherit: open descriptors the child keeps. tie: the child is killed when gr2 dies (Linux).
+    output arrives. inherit: open descriptors the child keeps. tie: the child's group is killed when gr2 dies.
     """
 
     argv: Sequence[str]
@@ -142,15 +141,12 @@ class Child:
             else:
                 self.selector.register(self._pidfd, selectors.EVENT_READ, (self, "exit"))
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        if not self.command.tie:
-            return self._popen(None)
-        with warnings.catch_warnings():
-            # Python 3.12 warns of any fork beside threads; what runs in this one is a single system call.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return self._popen(_die_with_parent())
+    @property
+    def group(self) -> int:
+        """The id of its process group."""
+        return self._process.pid
 
-    def _popen(self, before_exec: Callable[[], None] | None) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> subprocess.Popen[bytes]:
         command = self.command
         return subprocess.Popen(
             list(command.argv),
@@ -164,7 +160,6 @@ class Child:
             # Every descriptor of gr2 is close-on-exec; leaving the rest to the kernel keeps the cheap vfork path.
             close_fds=bool(command.inherit),
             pass_fds=tuple(command.inherit),
-            preexec_fn=before_exec,  # noqa: PLW1509 - one prctl, nothing that locks
         )
 
     def _finish_unstarted(self, code: int, error: OSError) -> None:
@@ -322,20 +317,3 @@ def _signal_group(pid: int, signum: int) -> None:
         os.killpg(pid, signum)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """Linux's prctl(PR_SET_PDEATHSIG): the kernel kills the child when gr2 dies, however it dies."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "prctl"):
-        return None
-    parent = os.getpid()
-
-    def tie() -> None:
-        libc.prctl(1, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(137)
-
-    return tie

@@ -23,6 +23,7 @@ from gr2.edges.child import (
     Completed,
     Listener,
 )
+from gr2.edges.guardian import Guardian
 from gr2.errors import Interrupted
 
 __all__ = [
@@ -88,6 +89,7 @@ class Runner:
         pending = enumerate(commands)
         with selectors.DefaultSelector() as selector:
             live: set[Child] = set()
+            guardian = Guardian()
             try:
                 exhausted = False
                 while live or not exhausted:
@@ -96,7 +98,7 @@ class Runner:
                         exhausted = index < 0
                         if command is None:
                             break
-                        child = self._start(index, command, selector)
+                        child = self._start(index, command, selector, guardian)
                         if child.done is not None:
                             yield child.index, child.done
                         else:
@@ -104,6 +106,8 @@ class Runner:
                     for child in _pump(selector, live) if live else ():
                         live.discard(child)
                         self.cancellation._children.discard(child)
+                        if child.command.tie:
+                            guardian.forget(child.group)
                         self.cancellation.check()
                         assert child.done is not None
                         yield child.index, child.done
@@ -111,12 +115,17 @@ class Runner:
                 for child in live:
                     child.end()
                     self.cancellation._children.discard(child)
+                guardian.dismiss()
 
-    def _start(self, index: int, command: Command, selector: selectors.BaseSelector) -> Child:
+    def _start(self, index: int, command: Command, selector: selectors.BaseSelector, guardian: Guardian) -> Child:
         self.cancellation.check()
         if self._trace is not None:
             self._trace(command.argv)
+        if command.tie:
+            guardian.expect(command.env or {})
         child = Child(index, command, selector)
+        if command.tie:
+            guardian.watch(child.group) if child.done is None else guardian.forget(0)
         if child.done is None:
             self.cancellation._children.add(child)
             if self.cancellation.signum is not None:

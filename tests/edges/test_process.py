@@ -274,21 +274,40 @@ def test_each_command_is_traced_before_it_runs() -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_a_tied_child_dies_with_its_parent(tmp_path: Path, signum: int) -> None:
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_tied_children_and_what_they_started_die_with_their_parent(
+    tmp_path: Path, signum: int, whole_group: bool
+) -> None:
     pids = tmp_path / "pids"
     program = (
         "import os\nfrom gr2.edges.process import Command, Runner\n"
-        f"argv = 'sh', '-c', 'echo $$ >>{pids}; exec sleep 600'\n"
-        "Runner().run(Command(argv=argv, env=dict(os.environ), tie=True))\n"
+        "env = {**os.environ, 'GR2_OPERATION_ID': f'op_{os.getpid()}'}\n"
+        f"run = 'sleep 601 & echo $! >>{pids}; echo $$ >>{pids}; exec sleep 600'\n"
+        "argvs = [('sh', '-c', text) for text in ('true', run, run)]\n"
+        "list(Runner().run_many([Command(argv=argv, env=env, tie=True) for argv in argvs], jobs=3))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
-    child = read_pids(pids, 1)[0]
+    children = read_pids(pids, 4)
 
-    parent.send_signal(signum)
+    (os.killpg if whole_group else os.kill)(parent.pid, signum)
     parent.wait()
 
     try:
-        assert ended([child]) == (sys.platform == "linux")
+        assert ended(children)
     finally:
-        if is_alive(child):
+        for child in filter(is_alive, children):
             os.kill(child, signal.SIGKILL)
+
+
+def test_what_a_tied_child_left_behind_goes_on_when_it_has_ended(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    left, waiting = (
+        f"sleep 600 >/dev/null 2>&1 & echo $! >>{pids}",
+        f"while ! [ -s {pids} ]; do sleep 0.01; done; sleep 0.2",
+    )
+
+    list(Runner().run_many([sh(left, tie=True), sh(waiting, tie=True)], jobs=2))
+
+    (child,) = read_pids(pids, 1)
+    assert is_alive(child)
+    os.kill(child, signal.SIGKILL)
