@@ -1,3 +1,3 @@
-"""Channel, recall, identity constraints and gates for gr2."""
+"""Channel and recall for gr2."""
 
 __version__ = "0.1.0"
