@@ -33,10 +33,6 @@ else:
 __all__ = ["dataclass"]
 
 _DEFINING = RLock()
-_FROZEN = {
-    kw_only: make_dataclass("_", (), frozen=True, kw_only=kw_only).__dict__["__dataclass_params__"]
-    for kw_only in (False, True)
-}
 
 
 def _is_plain(cls: type, kw_only: bool) -> bool:
@@ -65,7 +61,7 @@ def _light(cls: Any, kw_only: bool) -> Any:
     cls.__init__ = _until_used(cls)
     cls.__repr__, cls.__eq__, cls.__hash__ = _repr, _eq, _hash
     cls.__setattr__, cls.__delattr__ = _refuse, _refuse
-    cls.__dataclass_params__ = _FROZEN[kw_only]
+    cls.__dataclass_params__ = _Parameters()
     cls.__dataclass_fields__ = _Fields()
     setattr(cls, "__match_args__", () if kw_only else tuple(members))  # noqa: B010 (mypy takes it for its own)
     return cls
@@ -116,6 +112,14 @@ def _compiled_init(kind: Any) -> Callable[..., None]:
     made: Callable[..., None] = known["__init__"]
     made.__qualname__ = f"{kind.__qualname__}.__init__"
     return made
+
+
+class _Parameters:
+    """`__dataclass_params__`, made when somebody asks."""
+
+    def __get__(self, instance: object, kind: Any) -> object:
+        twin: Any = make_dataclass(kind.__name__, (), frozen=True, kw_only=kind.__gr2_kw_only__)
+        return twin.__dataclass_params__
 
 
 class _Fields:

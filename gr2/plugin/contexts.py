@@ -75,8 +75,7 @@ class PluginContext:
 
         Raises Invalid `invalid_config`.
         """
-        if "settings" not in self._kept:
-            self._kept["settings"] = self.load_settings()
-        return self._kept["settings"]
-
-    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+        kept = self.__dict__
+        if "_settings" not in kept:
+            kept["_settings"] = self.load_settings()
+        return kept["_settings"]
