@@ -19,6 +19,7 @@ from gr2.store.failures import (
     for_lane,
     marker_path,
     read_marker,
+    unresolved,
     write_marker,
 )
 from gr2.store.hook_state import count_once
@@ -33,7 +34,7 @@ class FailuresListResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class FailuresResolveResult(MutationResult):
-    """The marker as it is now."""
+    """The marker as it is now, after those of earlier failures of the same that were decided with it."""
 
     failures: tuple[Marker, ...] = ()
 
@@ -50,7 +51,8 @@ def failures_list(session: Session, *, all_: bool = False) -> FailuresListResult
 
 def failures_resolve(session: Session, operation_id: str, *, resolution: str) -> FailuresResolveResult:
     """Decide about the failure of `operation_id`: `retry` clears it, `skip` clears it and counts the hook as completed
-    once, `escalate` leaves it blocking for somebody else to decide.
+    once, `escalate` leaves it blocking for somebody else to decide. What clears it clears earlier failures of the same
+    hook in the same checkout: those of the tries before.
 
     Deciding the same again changes nothing. Raises Invalid `unknown_operation`, Blocked `already_resolved`.
     """
@@ -58,11 +60,14 @@ def failures_resolve(session: Session, operation_id: str, *, resolution: str) ->
     unit, lane = marker.owner_unit, marker.lane_name
     with mutation(session, "failures.resolve", unit=unit, lane=lane, markers=False) as run:
         marker = _find(session, operation_id)
+        decided = [marker]
         if not _is_decided(marker, resolution):
             if resolution == "skip":
                 _count_hook(session, marker)
-            marker = _decide(run, marker, resolution)
-        return FailuresResolveResult(status=Status.SUCCESS, operation_id=run.operation_id, failures=(marker,))
+            # The one that was named comes last: as long as it is open, the same command finishes what was begun.
+            same = [] if resolution == "escalate" else _same(session, marker)
+            decided = [_decide(run, each, resolution) for each in (*same, marker)]
+        return FailuresResolveResult(status=Status.SUCCESS, operation_id=run.operation_id, failures=tuple(decided))
 
 
 def resolve_retried(run: Mutation, *, unit: str = "", lane: str = "", repos: Iterable[str] = ()) -> None:
@@ -84,6 +89,14 @@ def _find(session: Session, operation_id: str) -> Marker:
         known = [marker.operation_id for marker in all_markers(session.layout)[0]]
         raise unknown("operation", operation_id, known, hint="gr2 failures list")
     return marker
+
+
+def _same(session: Session, marker: Marker) -> list[Marker]:
+    return [
+        other
+        for other in unresolved(session.layout)
+        if other.what == marker.what and other.operation_id != marker.operation_id
+    ]
 
 
 def _is_decided(marker: Marker, resolution: str) -> bool:

@@ -60,6 +60,11 @@ class Marker:
             return replace(self, escalated={"at": at, "by": by})
         return replace(self, resolved={"at": at, "by": by, "resolution": resolution})
 
+    @property
+    def what(self) -> tuple[str, ...]:
+        """What failed and where: equal for two failures of the same hook in the same checkout."""
+        return self.operation, self.stage, self.hook_name, self.repo, self.owner_unit, self.lane_name
+
 
 def marker_path(layout: Layout, operation_id: str) -> str:
     """Where the marker of an operation is."""

@@ -197,6 +197,17 @@ def test_an_operation_without_a_marker_is_unknown(stuck: World, name: str) -> No
         failures_resolve(stuck.session(), name, resolution="retry")
 
 
+@pytest.mark.parametrize(("resolution", "left"), [("skip", 1), ("retry", 1), ("escalate", 3)])
+def test_what_clears_a_failure_clears_the_tries_before_it(stuck: World, resolution: str, left: int) -> None:
+    write_marker(stuck.session().layout, marker(operation_id="op_000000000001"))
+    write_marker(stuck.session().layout, marker(operation_id="op_000000000002", hook_name="tidy"))
+
+    failures_resolve(stuck.session(), OPERATION, resolution=resolution)
+
+    assert len(failures_list(stuck.session()).failures) == left
+    assert len(resolved_events(stuck)) == (1 if resolution == "escalate" else 2)
+
+
 def test_success_of_the_same_command_resolves_its_marker(stuck: World) -> None:
     layout = stuck.session().layout
     write_marker(layout, marker(operation_id="op_000000000001", lane_name="other"))
@@ -221,7 +232,8 @@ def test_success_outside_lanes_resolves_the_markers_of_its_checkouts(world: Worl
 
 
 def test_the_list_shows_what_waits_and_on_request_what_was_decided(stuck: World) -> None:
-    write_marker(stuck.session().layout, marker(operation_id="op_000000000001", failed_at="2025-01-01T00:00:00+00:00"))
+    older = marker(operation_id="op_000000000001", failed_at="2025-01-01T00:00:00+00:00", hook_name="tidy")
+    write_marker(stuck.session().layout, older)
     failures_resolve(stuck.session(), OPERATION, resolution="retry")
 
     waiting, everything = failures_list(stuck.session()), failures_list(stuck.session(), all_=True)
