@@ -151,7 +151,7 @@ class _Sync:
 
     def _add_strays(self) -> None:
         if self._chosen.whole:
-            from gr2.ops.apply import not_in_spec
+            from gr2.ops.apply_plan import not_in_spec
 
             self._record.add_issues(not_in_spec(self._session))
 
