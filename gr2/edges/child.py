@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
+from gr2.edges.spawn import Spawned
 from gr2.model.records import dataclass
 
 GRACE_SECONDS = 3.0
@@ -146,8 +147,13 @@ class Child:
         """The id of its process group."""
         return self._process.pid
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> subprocess.Popen[bytes] | Spawned:
         command = self.command
+        if command.cwd is None and not command.inherit and command.env is not None:
+            try:
+                return Spawned(command.argv, command.env, has_input=command.input is not None)
+            except NotImplementedError:  # a system without sessions in posix_spawn
+                pass
         return subprocess.Popen(
             list(command.argv),
             cwd=command.cwd,

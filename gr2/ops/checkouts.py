@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 
 from gr2.edges.git import CheckoutState, Place, parse_status
@@ -64,6 +63,7 @@ def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoR
     rows: dict[int, RepoRow] = {}
     issues: dict[int, Issue] = {}
     asked: list[int] = []
+    against_base: set[int] = set()
 
     def commands() -> Iterable[Command]:
         for index, checkout in enumerate(checkouts):
@@ -72,12 +72,15 @@ def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoR
                 rows[index] = _row(checkout, exists=False)
                 continue
             try:
-                command = _command(session, checkout, path)
+                config = _base_as_upstream(checkout, path) if checkout.base else []
+                command = session.git.command(list(STATUS_ARGS), at=Place.checkout(path), config=config)
             except Gr2Error as error:
                 issues[index] = _issue(checkout, error)
                 rows[index] = _row(checkout, exists=True)
                 continue
             asked.append(index)
+            if config:
+                against_base.add(index)
             yield command
 
     for number, completed in session.git.run_many(commands(), jobs=STATUS_JOBS):
@@ -87,41 +90,37 @@ def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoR
             issues[index] = _issue(checkout, session.git.error(completed))
             rows[index] = _row(checkout, exists=True)
         else:
-            rows[index] = _row_of(session, checkout, parse_status(completed.stdout))
+            state = parse_status(completed.stdout)
+            rows[index] = _row_of(session, checkout, state, None if index in against_base else state.upstream)
     return [rows[index] for index in sorted(rows)], [issues[index] for index in sorted(issues)]
 
 
-def _command(session: Session, checkout: Checkout, path: str) -> Command:
-    place = Place.checkout(path)
-    config: list[tuple[str, str]] = []
-    if checkout.base:
-        branch, has_upstream = _branch_and_upstream(path)
-        if branch is not None and not has_upstream:
-            # One process answers both questions: git counts against the base as if it were the upstream.
-            config = [(f"branch.{branch}.remote", "origin"), (f"branch.{branch}.merge", f"refs/heads/{checkout.base}")]
-    return session.git.command(list(STATUS_ARGS), at=place, config=config)
-
-
-def _branch_and_upstream(path: str) -> tuple[str | None, bool]:
-    """The branch that is checked out, and whether the checkout's configuration gives it an upstream."""
+def _base_as_upstream(checkout: Checkout, path: str) -> list[tuple[str, str]]:
+    """Configuration that makes git count a branch without upstream against the checkout's base, in the same process."""
     try:
         with open(os.path.join(path, ".git/HEAD"), encoding="utf-8", errors="surrogateescape") as file:
             head = file.read()
         with open(os.path.join(path, ".git/config"), encoding="utf-8", errors="surrogateescape") as file:
             config = file.read(1 << 20)
     except OSError:
-        return None, False
-    if not head.startswith("ref: refs/heads/"):
-        return None, False
-    branch = head[len("ref: refs/heads/") :].strip()
-    section = re.escape(f'[branch "{branch}"]')
-    return branch, re.search(rf"^{section}\s*\n(?:[ \t].*\n)*?[ \t]*merge\s*=", config, re.MULTILINE) is not None
+        return []
+    branch = head.removeprefix("ref: refs/heads/").strip()
+    if not head.startswith("ref: refs/heads/") or _has_upstream(config, branch):
+        return []
+    return [(f"branch.{branch}.remote", "origin"), (f"branch.{branch}.merge", f"refs/heads/{checkout.base}")]
 
 
-def _row_of(session: Session, checkout: Checkout, state: CheckoutState) -> RepoRow:
-    upstream = state.upstream
-    if checkout.base and not _branch_and_upstream(session.layout.at(checkout.path))[1]:
-        upstream = None
+def _has_upstream(config: str, branch: str) -> bool:
+    _, found, after = f"\n{config}".partition(f'\n[branch "{branch}"]')
+    for line in after.split("\n")[1:] if found else ():
+        if line[:1] not in (" ", "\t"):
+            return False
+        if line.partition("=")[0].strip() == "merge":
+            return True
+    return False
+
+
+def _row_of(session: Session, checkout: Checkout, state: CheckoutState, upstream: str | None) -> RepoRow:
     git_dir = os.path.join(session.layout.at(checkout.path), ".git")
     return _row(
         checkout,

@@ -74,8 +74,8 @@ def test_a_checkout_at_its_mirrors_head_costs_no_git_process(world: World) -> No
 
     ran = world.call("sync", "run", "-v")
 
-    commands = [line for line in ran.stderr.splitlines() if line.startswith("+ ")]
-    assert [line.split()[2] for line in commands] == ["version", "fetch", "fetch"]
+    commands = [line.split()[2:] for line in ran.stderr.splitlines() if line.startswith("+ ")]
+    assert [words[2] if words[0] == "-C" else words[0] for words in commands] == ["version", "fetch", "fetch"]
 
 
 def test_a_missing_mirror_is_seeded_and_a_missing_checkout_is_not_made(world: World) -> None:

@@ -150,9 +150,10 @@ class Git:
             variables[f"GIT_CONFIG_KEY_{number}"] = key
             variables[f"GIT_CONFIG_VALUE_{number}"] = value
         variables.update(env or {})
+        # `-C`, not the child's working directory: that is cheaper to start.
+        where = () if at is None else ("-C", at.work_tree or at.git_dir)
         return Command(
-            argv=("git", *_own_diff(args)),
-            cwd=at.work_tree or at.git_dir if at is not None else None,
+            argv=("git", *where, *_own_diff(args)),
             env=variables,
             input=input,
             timeout=timeout if timeout is not None or network else LOCAL_TIMEOUT_SECONDS,
@@ -252,7 +253,7 @@ class Git:
             hint = "check the URL and your access to it, then run the same command again"
             return GitError("remote_unreachable", reason, completed=completed, hint=hint, subject=subject)
         if completed.timed_out:
-            reason = f"git {completed.argv[1]} took too long"
+            reason = f"git {completed.argv[3 if completed.argv[1] == '-C' else 1]} took too long"
         return GitError("git_failed", reason, completed=completed, subject=subject)
 
 
