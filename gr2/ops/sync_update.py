@@ -62,21 +62,21 @@ class UpdateCheckout:
         update, checkout = self.update, self.update.seen.checkout
         if self.fence is not None:
             self.fence.recheck()
-        event_id = run.session.ids.event()
+        # What tells of the move, and of the work discarded for it.
+        event_ids = run.session.ids.event(), run.session.ids.event()
         try:
             with checkout_change(
                 run.session, checkout.path, what="update", operation_id=run.operation_id, strategy=update.kind
             ) as change:
                 self.effects.issues += change.recovered
-                event = self._change(run, change, event_id)
+                event = self._change(run, change, event_ids)
         except Gr2Error as error:
             self._tell_conflict(run, error)
             if error.code != "work_changed":
-                self._tell_if_moved(run, event_id)
+                self._tell_if_moved(run, event_ids)
             raise
         self.effects.updated = True
-        run.tell(event, event_id, unit=checkout.unit)
-        self._tell_discarded(run)
+        self._tell(run, event, event_ids)
         return {
             "old_sha": event.old_sha,
             "new_sha": event.new_sha,
@@ -85,30 +85,30 @@ class UpdateCheckout:
             "strategy": update.kind,
         }
 
-    def _change(self, run: Mutation, change: CheckoutChange, event_id: str) -> SyncRepoUpdated:
+    def _change(self, run: Mutation, change: CheckoutChange, event_ids: tuple[str, str]) -> SyncRepoUpdated:
         seen = self.update.seen
         if head_commit(change.place.git_dir) != seen.head or head_branch(change.place.git_dir) != seen.branch:
             message = f"{seen.checkout.path} was changed while it was looked at"
             raise Failed("work_changed", message, scope=seen.scope, hint="run the same command again")
         take_refs(run.session, change.git, seen.checkout.repo, change.place, seen.branch, whole=self.prune)
         away = self._put_away(run.session)
-        self._promise(run, event_id, self.update.to, change.place)
+        self._promise(run, event_ids, self.update.to, change.place)
         new = _Move(self.update, change, run.operation_id).run()
         event = self._event(new)
         if new != self.update.to:
-            self._promise(run, event_id, new, change.place)
+            self._promise(run, event_ids, new, change.place)
         self.moved(self.update.seen.checkout.repo)
         if away is not None:
             self._put_back(run.session, away)
         return event
 
-    def _tell_if_moved(self, run: Mutation, event_id: str) -> None:
+    def _tell_if_moved(self, run: Mutation, event_ids: tuple[str, str]) -> None:
         """A git that was killed at its very end may have done its work, and what was done is told."""
         seen = self.update.seen
         new = head_commit(os.path.join(run.session.layout.at(seen.checkout.path), ".git"))
         if new is not None and seen.head is not None and new != seen.head and self._is_new(run, new):
             self.moved(seen.checkout.repo)
-            run.tell(self._event(new), event_id, unit=seen.checkout.unit)
+            self._tell(run, self._event(new), event_ids)
 
     def _is_new(self, run: Mutation, new: str) -> bool:
         """Whether HEAD is where this update was to bring it, and not where somebody else did."""
@@ -121,11 +121,15 @@ class UpdateCheckout:
         except Gr2Error:
             return False  # it did not even come as far as having the commit
 
-    def _promise(self, run: Mutation, event_id: str, new: str, place: Place) -> None:
+    def _promise(self, run: Mutation, event_ids: tuple[str, str], new: str, place: Place) -> None:
         branch = self.update.seen.branch
-        name = "HEAD" if branch is None else f"refs/heads/{branch}"
-        unit = self.update.seen.checkout.unit
-        run.promise(self._event(new), event_id, unit=unit, path=os.path.join(place.git_dir, name), text=new)
+        path = os.path.join(place.git_dir, "HEAD" if branch is None else f"refs/heads/{branch}")
+        for event, event_id in zip((self._event(new), *self._discarded()), event_ids, strict=False):
+            run.promise(event, event_id, unit=self.update.seen.checkout.unit, path=path, text=new)
+
+    def _tell(self, run: Mutation, event: SyncRepoUpdated, event_ids: tuple[str, str]) -> None:
+        for each, event_id in zip((event, *self._discarded()), event_ids, strict=False):
+            run.tell(each, event_id, unit=self.update.seen.checkout.unit)
 
     def _event(self, new: str) -> SyncRepoUpdated:
         seen = self.update.seen
@@ -188,18 +192,21 @@ class UpdateCheckout:
             )
             run.emit(event, unit=checkout.unit)
 
-    def _tell_discarded(self, run: Mutation) -> None:
+    def _discarded(self) -> list[SyncRepoSkipped]:
+        """What tells of the work that was discarded, if there was any."""
         away = self.effects.away
-        if away is not None and away.kind == "work.discard":
-            checkout = self.update.seen.checkout
-            event = SyncRepoSkipped(
+        if away is None or away.kind != "work.discard":
+            return []
+        checkout = self.update.seen.checkout
+        return [
+            SyncRepoSkipped(
                 repo=checkout.repo,
                 scope=checkout.scope,
                 lane_name=checkout.lane,
                 reason="dirty_discarded",
                 discarded_files=tuple(away.details["files"]),
             )
-            run.emit(event, unit=checkout.unit)
+        ]
 
 
 class _Move:

@@ -51,6 +51,9 @@ def _bring_back(doors: Doors, path: str, git: Git, place: Place, saved_id: str, 
         return []
     if not saved.is_waiting:
         return []
+    if moved and saved.kind is SavedKind.DISCARD:
+        set_state(doors, saved, SavedState.KEPT)  # what it was discarded for has happened
+        return []
     snapshot = load(git, place, saved.commit)
     pin(git, place, saved_id, saved.commit)
     if moved:

@@ -150,7 +150,10 @@ def _behind(*, dirty: str) -> Callable[[World], None]:
     return arrange
 
 
-def _is_synced(*changes: str) -> Callable[[World], None]:
+_DISCARDED = ("README.md", "new/file", "staged.txt")
+
+
+def _is_synced(*changes: str, discarded: Sequence[str] = ()) -> Callable[[World], None]:
     """The remote's commit is there, with these changes on top, and every run that began was ended once."""
 
     def check(world: World) -> None:
@@ -166,6 +169,8 @@ def _is_synced(*changes: str) -> Callable[[World], None]:
         assert set(begun) <= set(ended)
         updated = [event["new_sha"] for event in events if event["type"] == "sync.repo_updated"]
         assert updated == [remote], updated
+        gone = [event["discarded_files"] for event in events if event.get("reason") == "dirty_discarded"]
+        assert gone == ([[*discarded]] if discarded else [])
 
     return check
 
@@ -307,7 +312,7 @@ CASES = [
         Case(name=f"sync-run-{name}", arrange=_behind(dirty=dirty), command=["gr2", "sync", "run", *args], check=check)
         for name, dirty, args, check in (
             ("stash", "app", (), _is_synced(" M README.md", "AM staged.txt", "?? new/")),
-            ("discard", "app", ("--dirty", "discard", "--yes"), _is_synced()),
+            ("discard", "app", ("--dirty", "discard", "--yes"), _is_synced(discarded=_DISCARDED)),
             ("block", "api", ("--dirty", "block"), _is_synced()),
             ("rebase", "api", ("--strategy", "rebase"), _is_synced()),
         )
