@@ -230,18 +230,21 @@ def test_an_update_that_was_cut_short_is_undone(shop: World) -> None:
     assert (head(shop), status(shop)) == (old, "")
 
 
-def test_an_update_that_was_finished_stays(shop: World) -> None:
+@pytest.mark.parametrize(("kind", "left"), [("stash", "?? mine.txt"), ("discard", "")])
+def test_an_update_that_was_finished_stays(shop: World, kind: str, left: str) -> None:
     old = head(shop)
     shop.write(f"{APP}/mine.txt", "mine\n")
-    saved = SavedWork(shop.session()).put_away(place_of(shop), "stash")
+    saved = SavedWork(shop.session()).put_away(place_of(shop), kind)
     assert saved is not None
     new = shop.commit(APP, {"README.md": "new\n"})
     die_in_change(shop, lambda: None, saved=saved.id, update={"kind": "fast-forward", "from": old, "to": new})
 
     assert recover(shop) == []
 
-    assert (head(shop), status(shop)) == (new, "?? mine.txt")
+    assert (head(shop), status(shop)) == (new, left)
     assert shop.git(APP, "stash", "list") == ""
+    [found] = all_saved(shop.session().layout)[0]
+    assert found.state == ("kept" if kind == "discard" else "restored")
 
 
 def test_a_file_that_a_person_changed_in_the_middle_of_an_update_stays(shop: World) -> None:
