@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import pytest
 
@@ -231,7 +232,7 @@ def test_an_update_that_was_cut_short_is_undone(shop: World) -> None:
 
 
 @pytest.mark.parametrize(("kind", "left"), [("stash", "?? mine.txt"), ("discard", "")])
-def test_an_update_that_was_finished_stays(shop: World, kind: str, left: str) -> None:
+def test_an_update_that_was_finished_stays(shop: World, kind: Literal["stash", "discard"], left: str) -> None:
     old = head(shop)
     shop.write(f"{APP}/mine.txt", "mine\n")
     saved = SavedWork(shop.session()).put_away(place_of(shop), kind)
