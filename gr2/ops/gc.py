@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from gr2.edges.files import remove_tree
+from gr2.edges.git import Place
 from gr2.errors import Gr2Error
 from gr2.model.outcome import Issue, MutationResult, Status
 from gr2.model.records import dataclass
+from gr2.ops.checkouts import all_checkouts
 from gr2.ops.doctor_checks import dead_temporaries
 from gr2.ops.mutation import mutation
 from gr2.session import Session
 from gr2.store.saved import KEPT_DAYS, Saved, SavedKind, SavedState, all_saved, remove_saved, trash_path
 from gr2.store.saved_files import drop_files
 from gr2.store.saved_work import SavedWork
+from gr2.store.snapshot import PIN, unpin
 
 _LOGS = ".grip/state/logs"
 _HOOK_OUTPUT = ".grip/events/hook_output"
@@ -24,7 +27,7 @@ _HOOK_OUTPUT = ".grip/events/hook_output"
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
-    """Something that is gone, or (`--dry-run`) would go. kind: temporary, saved, log or hook_output."""
+    """Something that is gone, or (`--dry-run`) would go. kind: temporary, saved, rebased, log or hook_output."""
 
     kind: str
     path: str
@@ -40,7 +43,8 @@ class GcResult(MutationResult):
 
 
 def gc(session: Session, *, dry_run: bool = False) -> GcResult:
-    """Remove what killed operations left, saved work older than 30 days, and old logs. Never a stash that waits.
+    """Remove what killed operations left, saved work older than 30 days, branches as they were before a sync rebased
+    them so long ago, and old logs. Never a stash that waits.
 
     With `dry_run` nothing is written. Raises what every mutating command raises before it starts.
     """
@@ -71,8 +75,24 @@ def _unneeded(session: Session) -> Iterator[tuple[Removed, Callable[[], object]]
         if _is_expired(session, saved):
             item = Removed(kind="saved", path=saved.path, saved_id=saved.id)
             yield item, partial(_forget, session, saved)
+    yield from _rebased(session)
     yield from _old_files(session, "log", _LOGS)
     yield from _old_files(session, "hook_output", _HOOK_OUTPUT)
+
+
+def _rebased(session: Session) -> Iterator[tuple[Removed, Callable[[], object]]]:
+    """The refs that keep a branch as it was before a sync rebased it, by the name of the operation."""
+    for checkout in all_checkouts(session):
+        place = Place.checkout(session.layout.at(checkout.path))
+        folder = os.path.join(place.git_dir, PIN)
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            if name.startswith("op_") and _is_old(session, os.path.join(folder, name)):
+                yield Removed(kind="rebased", path=checkout.path), partial(unpin, session.git, place, name)
+
+
+def _is_old(session: Session, path: str) -> bool:
+    limit = session.clock.now().astimezone(UTC) - timedelta(days=KEPT_DAYS)
+    return datetime.fromtimestamp(os.lstat(path).st_mtime, UTC) < limit
 
 
 def _is_expired(session: Session, saved: Saved) -> bool:
@@ -111,8 +131,7 @@ def _forget(session: Session, saved: Saved) -> None:
 
 def _old_files(session: Session, kind: str, folder: str) -> Iterator[tuple[Removed, Callable[[], object]]]:
     top = session.layout.at(folder)
-    limit = session.clock.now().astimezone(UTC) - timedelta(days=KEPT_DAYS)
     for name in sorted(os.listdir(top)) if os.path.isdir(top) else ():
         path = os.path.join(top, name)
-        if datetime.fromtimestamp(os.lstat(path).st_mtime, UTC) < limit:
+        if _is_old(session, path):
             yield Removed(kind=kind, path=f"{folder}/{name}"), partial(remove_tree, path)

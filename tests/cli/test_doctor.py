@@ -165,6 +165,21 @@ def test_gc_forgets_what_was_restored_long_ago(shop: World) -> None:
     assert shop.git("repos/app", "status", "--porcelain") == " M README.md"
 
 
+def test_gc_lets_go_of_branches_as_they_were_before_an_old_rebase(shop: World) -> None:
+    folder = "repos/app/.git/refs/gr2/saved"
+    for name in ("op_000000000001", "op_000000000002"):
+        shop.git("repos/app", "update-ref", f"refs/gr2/saved/{name}", "HEAD")
+    old = shop.session().clock.now().timestamp() - 31 * 24 * 3600
+    os.utime(shop.path(f"{folder}/op_000000000001"), (old, old))
+    now = shop.session().clock.now().timestamp()
+    os.utime(shop.path(f"{folder}/op_000000000002"), (now, now))
+
+    result = gc(shop.session())
+
+    assert [(item.kind, item.path) for item in result.removed] == [("rebased", "repos/app")]
+    assert os.listdir(shop.path(folder)) == ["op_000000000002"]
+
+
 def test_a_dry_run_shows_and_removes_nothing(shop: World) -> None:
     saved_id = put_away(shop, "discard")
     shop.write(".grip/state/logs/gr2-crash-old.log", "old\n")
