@@ -48,6 +48,12 @@ def visible(text: str, *, multiline: bool = False) -> str:
     return shown if multiline else shown.replace("\n", "\\n").replace("\t", "\\t")
 
 
+def stays_below(path: str) -> bool:
+    """Whether `path`, read from a record, names something below where it is taken from, and nothing in a `.git`."""
+    parts = path.casefold().split("/")
+    return not path.startswith("/") and "\0" not in path and ".." not in parts and ".git" not in parts
+
+
 def fault_of_path(path: str) -> str | None:
     """Why `path` cannot be a place inside a workspace, or None if it can (links are looked at elsewhere)."""
     parts = [part for part in path.split("/") if part not in {"", "."}]

@@ -12,6 +12,7 @@ from gr2.model.records import dataclass
 from gr2.ops.enabled_sinks import ONLY_WHEN_NAMED, enabled_sinks
 from gr2.ops.feed import Fed, Feeder, Order, SinkRow
 from gr2.session import Session
+from gr2.store.operations import refuse_linked_directories
 from gr2.store.sink_state import read_sink_state, write_sink_state
 
 BUDGET_SECONDS = 2.0
@@ -53,6 +54,7 @@ def events_deliver(
         raise Invalid(
             "usage", "--from needs exactly one --sink", scope="event", hint="--sink NAME --from SEQ|start|end"
         )
+    refuse_linked_directories(session.layout)
     for name in sinks:
         session.plugins.find("sink", name)
     names = tuple(dict.fromkeys(sinks)) or enabled_sinks(session)

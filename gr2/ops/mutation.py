@@ -16,7 +16,7 @@ from gr2.model.event import Context, Event
 from gr2.model.event.workspace import MaterializedRepo, WorkspaceMaterialized
 from gr2.model.spec import SPEC_VERSION
 from gr2.session import Session
-from gr2.store.operations import FREE, DeadOperation, LiveOperation, dead_operations
+from gr2.store.operations import FREE, DeadOperation, LiveOperation, dead_operations, refuse_linked_directories
 from gr2.store.outbox import Outbox
 
 
@@ -152,6 +152,7 @@ def mutation(
     Raises Invalid `newer_version`; Blocked `workspace_locked`, `unresolved_failure`, or what a plugin says.
     """
     refuse_newer_spec(session)
+    refuse_linked_directories(session.layout)
     operation_id = session.ids.operation()
     outbox = open_outbox(session)
     with ExitStack() as stack:

@@ -19,7 +19,7 @@ from gr2.edges.git import Git, Place
 from gr2.edges.git.refs import head_branch, head_commit
 from gr2.edges.git.stale_locks import remove_stale_locks
 from gr2.edges.locks import FileLock, LockTimeout
-from gr2.errors import Blocked, Gr2Error, Interrupted
+from gr2.errors import Blocked, Failed, Gr2Error, Interrupted
 from gr2.model.outcome import Issue
 from gr2.store.layout import Layout
 from gr2.store.saved import Doors
@@ -169,8 +169,12 @@ def recover_checkout(doors: Doors, path: str, git: Git) -> tuple[Issue, ...]:
     if not os.path.isdir(place.git_dir):
         _remove(doors.layout, path)
         return ()
-    from gr2.store.undo import undo
+    from gr2.store.undo import require_journal, undo
 
+    try:
+        require_journal(entry)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Failed("state_unreadable", f"{file} is not a journal of gr2", subject=path, hint="gr2 doctor") from error
     remove_stale_locks(place.git_dir, since_ns=int(entry["since_ns"]), work_tree=place.work_tree or "")
     remove_tree(os.path.join(place.git_dir, "gr2"))
     issues = undo(doors, path, git, entry)

@@ -13,11 +13,13 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gr2.edges.files import failed_write, make_private_directory, remove_dead_draft, remove_tree
+from gr2.edges.files import failed_write, make_private_directory, read_regular, remove_dead_draft, remove_tree
 from gr2.edges.locks import FileLock, LockTimeout, is_held
+from gr2.errors import Blocked
 from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 
+_JOURNAL_LIMIT = 64 << 20
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 FREE = "free"
@@ -76,6 +78,24 @@ class DeadOperation:
     operation_id: str
     path: str
     entries: tuple[dict[str, Any], ...]
+
+
+def refuse_linked_directories(layout: Layout) -> None:
+    """Raise Blocked `path_conflict` when one of gr2's own directories is a link, as it may be in a workspace that came
+    from somebody else: what gr2 clears away there would be another's."""
+    for folder in (layout.grip, layout.state, layout.events):
+        try:
+            with os.scandir(folder) as entries:
+                links = [folder] if os.path.islink(folder) else []
+                links += [entry.path for entry in entries if entry.is_symlink() and entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if links:
+            raise Blocked(
+                "path_conflict",
+                f"{layout.relative(links[0])} is a symbolic link, and gr2 keeps its own files there",
+                hint=f"put a directory in its place, or move {layout.relative(links[0])} away",
+            )
 
 
 def dead_operations(layout: Layout, *, under: str | None, wait: float) -> Iterator[DeadOperation]:
@@ -148,11 +168,10 @@ def _remove_stray(path: str) -> None:
 
 def _entries(path: str) -> Iterator[dict[str, Any]]:
     try:
-        with open(os.path.join(path, _JOURNAL), "rb") as file:
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
+        data = read_regular(os.path.join(path, _JOURNAL), limit=_JOURNAL_LIMIT)
+    except OSError:
         return
-    for line in lines:
+    for line in (data or b"").split(b"\n"):
         try:
             entry = json.loads(line)
         except ValueError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import DURABLE, NOBODY, index_sides, is_side, store_files, tree_of, tree_sides
@@ -147,24 +146,3 @@ def _merge(git: Git, place: Place, ours: str, theirs: str) -> str:
     if names:
         raise RestoreConflict("the same lines were changed since", names)
     return tree
-
-
-def rows_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The entries as JSON."""
-
-    def row(side: Side | None) -> list[str] | None:
-        return None if side is None else [side.mode, side.sha]
-
-    return [{"path": e.path, "head": row(e.head), "index": row(e.index), "work": row(e.work)} for e in entries]
-
-
-def entries_from_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:
-    """The entries that `rows_of` wrote."""
-
-    def side(found: Sequence[str] | None) -> Side | None:
-        return None if found is None else Side(found[0], found[1])
-
-    return tuple(
-        Entry(path=row["path"], head=side(row["head"]), index=side(row["index"]), work=side(row["work"]))
-        for row in rows
-    )

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from gr2.edges.clock import Clock, Ids, timestamp
 from gr2.edges.git import Git
+from gr2.edges.git.refs import is_object_id
 from gr2.errors import Failed, Gr2Error, Invalid
+from gr2.model.names import stays_below
 from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 from gr2.store.state_file import read_state, write_state
@@ -147,12 +149,17 @@ def read_saved(layout: Layout, saved_id: str) -> Saved | None:
         return None
     try:
         return _decode(found, saved_id)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Failed("state_unreadable", f"{path} is not a record of saved work", hint="gr2 doctor") from error
 
 
 def _decode(found: Mapping[str, Any], saved_id: str) -> Saved:
     texts = ("repo", "unit", "lane", "path", "created_at", "operation_id", "actor", "ended_at", "commit", "stash")
+    moves = [path for pair in found.get("data", {}).get("moves", ()) for path in pair]
+    if not all(stays_below(str(path)) for path in (found["path"], *found["files"], *moves)):
+        raise ValueError("a path leads elsewhere")
+    if any(found[name] and not is_object_id(found[name]) for name in ("commit", "stash")):
+        raise ValueError("not an object id")
     return Saved(
         id=saved_id,
         version=found["version"],

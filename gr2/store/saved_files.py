@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gr2.edges.clock import timestamp
-from gr2.edges.files import failed_write, make_private_directory, remove_tree, sync_directory, write_whole
+from gr2.edges.files import failed_write, first_link, make_private_directory, remove_tree, sync_directory, write_whole
 from gr2.errors import Blocked, Failed
 from gr2.model.outcome import Issue
 from gr2.store.saved import (
@@ -202,7 +202,12 @@ def archive_tree(
 
 
 def _pairs(doors: Doors, saved: Saved) -> list[tuple[str, str]]:
+    """Where each directory belongs, and where it is in the trash. Raises Failed when a link leads to one of them."""
     top = trash_path(doors.layout, saved.id)
+    for source, _ in saved.data["moves"]:
+        link = first_link(doors.layout.root, os.path.dirname(source)) if "/" in source else None
+        if link is not None:
+            raise Failed("archive_failed", f"{link} is a symbolic link", subject=saved.path, hint="move it away")
     return [(doors.layout.at(source), os.path.join(top, name)) for source, name in saved.data["moves"]]
 
 

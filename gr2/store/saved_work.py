@@ -14,7 +14,7 @@ from gr2.edges.git.work import Work, find_work
 from gr2.errors import Blocked, Gr2Error
 from gr2.model.outcome import Issue
 from gr2.store.journal import CheckoutChange, checkout_change, needs_recovery
-from gr2.store.restore_plan import RestoreConflict, plan_restore, rows_of
+from gr2.store.restore_plan import RestoreConflict, plan_restore
 from gr2.store.saved import (
     Doors,
     Saved,
@@ -26,7 +26,7 @@ from gr2.store.saved import (
     set_state,
     write_saved,
 )
-from gr2.store.snapshot import capture, drop_stash, load, pin, push_stash, unpin
+from gr2.store.snapshot import capture, drop_stash, load, pin, push_stash, rows_of, unpin
 from gr2.store.undo import finish_restore
 from gr2.store.worktree import put_back, take_away
 

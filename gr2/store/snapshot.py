@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from gr2.edges.files import failed_write
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import DURABLE, LENIENT, NOBODY, read_blob, store_bytes, store_files, tree_of
+from gr2.edges.git.refs import is_object_id
 from gr2.edges.git.stash_log import mend, stash_entries
 from gr2.edges.git.work import Entry, Side, Work
 from gr2.errors import Failed
+from gr2.model.names import stays_below
 from gr2.model.records import dataclass
 
 VERSION = 1
@@ -138,10 +140,7 @@ def load(git: Git, place: Place, commit: str) -> Snapshot:
         found = json.loads(read_blob(git, place, f"{commit}:{_MANIFEST}"))
         if found["version"] > VERSION:
             raise Failed("newer_version", "a newer gr2 saved this work", hint="use the newer gr2 that wrote it")
-        entries = tuple(
-            Entry(path=row["path"], **{key: _side(row[key]) for key in ("head", "index", "work")})
-            for row in found["entries"]
-        )
+        entries = entries_from_rows(found["entries"])
         head, branch = found["head"], found["branch"]
     except (ValueError, KeyError, TypeError) as error:
         raise Failed("saved_unreadable", f"commit {commit} is not saved work of gr2", scope="repo") from error
@@ -149,8 +148,33 @@ def load(git: Git, place: Place, commit: str) -> Snapshot:
     return Snapshot(commit=commit, stash=stash, head=head, branch=branch, entries=entries)
 
 
-def _side(found: list[str] | None) -> Side | None:
-    return None if found is None else Side(found[0], found[1])
+def rows_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The entries as JSON."""
+
+    def row(side: Side | None) -> list[str] | None:
+        return None if side is None else [side.mode, side.sha]
+
+    return [{"path": e.path, "head": row(e.head), "index": row(e.index), "work": row(e.work)} for e in entries]
+
+
+def entries_from_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:
+    """The entries that `rows_of` wrote. Raises ValueError, KeyError or TypeError for any others."""
+
+    def side(found: Sequence[str] | None) -> Side | None:
+        if found is None:
+            return None
+        mode, sha = found
+        if not is_object_id(sha):
+            raise ValueError(f"not an object id: {sha}")
+        return Side(mode, sha)
+
+    for row in rows:
+        if not row["path"] or not stays_below(row["path"]):
+            raise ValueError(f"the path leads elsewhere: {row['path']}")
+    return tuple(
+        Entry(path=row["path"], head=side(row["head"]), index=side(row["index"]), work=side(row["work"]))
+        for row in rows
+    )
 
 
 def push_stash(git: Git, place: Place, snapshot: Snapshot, message: str) -> None:

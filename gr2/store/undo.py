@@ -9,14 +9,25 @@ from typing import Any
 from gr2.edges.files import failed_write, is_inside
 from gr2.edges.git import Git, Place
 from gr2.edges.git.blobs import tree_sides
-from gr2.edges.git.refs import head_commit
+from gr2.edges.git.refs import head_commit, is_object_id
 from gr2.edges.git.status import in_progress
 from gr2.edges.git.work import Entry, Side, look
 from gr2.model.outcome import Issue
-from gr2.store.restore_plan import entries_from_rows
 from gr2.store.saved import Doors, Saved, SavedKind, SavedState, read_saved, remove_saved, set_state
-from gr2.store.snapshot import Snapshot, drop_stash, load, pin, push_stash, unpin
+from gr2.store.snapshot import Snapshot, drop_stash, entries_from_rows, load, pin, push_stash, unpin
 from gr2.store.worktree import checked_out, is_part_of, not_ours, put_back, reset_paths
+
+
+def require_journal(entry: Mapping[str, Any]) -> None:
+    """Raise ValueError, KeyError, TypeError or AttributeError unless `entry` is what `CheckoutChange` writes: the whole
+    workspace may have come from somebody else."""
+    int(entry["since_ns"])
+    update = entry.get("update") or {"from": None, "to": None}
+    for commit in (update["from"], update["to"]):
+        if commit is not None and not is_object_id(commit):
+            raise ValueError(f"not an object id: {commit}")
+    if entry.get("restoring"):
+        entries_from_rows(entry["restoring"]["entries"])
 
 
 def undo(doors: Doors, path: str, git: Git, entry: Mapping[str, Any]) -> tuple[Issue, ...]:

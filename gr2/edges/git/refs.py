@@ -11,6 +11,11 @@ import re
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
+def is_object_id(text: str) -> bool:
+    """Whether `text` is a whole object id."""
+    return _SHA.fullmatch(text) is not None
+
+
 def read_refs(git_dir: str, prefix: str) -> dict[str, str]:
     """Every reference below `prefix` (for example "refs/heads/"), its name without the prefix, to its object id."""
     found: dict[str, str] = {}
