@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,6 +149,7 @@ class Fetching:
             message = "its mirror is being fetched by another gr2"
             raise Blocked("workspace_locked", message, subject=look.repo.name, details=error.holder) from error
         try:
+            self._clear_up(look)
             command = self._command(look, lock)
         except BaseException:
             lock.release()
@@ -155,6 +157,11 @@ class Fetching:
         self._live[index] = (look, lock)
         self._session.progress.begin(look.repo.name, "fetching")
         return command
+
+    def _clear_up(self, look: RepoLook) -> None:
+        """Remove the locks that a killed git had no more use for: the next one may have none either, and leave them."""
+        if any(os.path.lexists(os.path.join(look.mirror.path, name)) for name in ("HEAD.lock", "packed-refs.lock")):
+            remove_stale_locks(look.mirror.path, since_ns=int((fetched_at(look.mirror) or 0.0) * 1e9))
 
     def _command(self, look: RepoLook, lock: FileLock) -> Command:
         session = self._session

@@ -533,3 +533,13 @@ def test_a_unit_option_takes_its_checkouts_and_lanes_only(world: World) -> None:
 
     assert head(world, "agents/alpha/repos/app") == new
     assert [head(world), head(world, "agents/beta/repos/app")] == [before, before]
+
+
+@pytest.mark.parametrize("name", ["HEAD.lock", "packed-refs.lock"])
+def test_a_lock_that_a_killed_fetch_left_in_a_mirror_goes(world: World, name: str) -> None:
+    applied(world)
+    lock = world.write(f".grip/cache/repos/app.git/{name}", "")
+
+    assert run(world).json["status"] == "success"
+
+    assert not os.path.exists(lock)
