@@ -28,13 +28,15 @@ def _enter_and_exit() -> list[dict[str, Any]]:
         sh(f"ls -d {root}/agents/alpha/lanes/one/repos/* >{folder}/list")
         # A start of Python with click, and the git status calls that the command needs.
         base = f"{CLICK} && xargs -P4 -I@ git -C @ status --porcelain=v2 --branch <{folder}/list"
-        enter = partial(gr2, "lane", "enter", "one", cwd=root)
-        leave = partial(gr2, "lane", "exit", cwd=root)
         plain = [partial(sh, base)]
-        return [
-            compare("lane enter, 10 clean repos", enter, plain, limit=2.0, runs=9, before=leave),
-            compare("lane exit, 10 clean repos", leave, plain, limit=2.0, runs=9, before=enter),
-        ]
+        rows = []
+        # The core, and with the two sinks of gr2-hooks, which are fed by every command.
+        for without, what in (("gr2-hooks", ""), ("", ", channel and recall fed")):
+            enter = partial(gr2, "lane", "enter", "one", cwd=root, without=without)
+            leave = partial(gr2, "lane", "exit", cwd=root, without=without)
+            rows.append(compare(f"lane enter, 10 clean repos{what}", enter, plain, limit=2.0, runs=9, before=leave))
+            rows.append(compare(f"lane exit, 10 clean repos{what}", leave, plain, limit=2.0, runs=9, before=enter))
+        return rows
 
 
 def _list() -> list[dict[str, Any]]:

@@ -50,9 +50,10 @@ def sh(command: str, *, cwd: str | None = None) -> None:
     subprocess.run(command, shell=True, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def gr2(*args: str, cwd: str, expect: Sequence[int] = (0,)) -> None:
-    """Run the installed gr2 quietly."""
-    done = subprocess.run([GR2, *args], cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL)
+def gr2(*args: str, cwd: str, expect: Sequence[int] = (0,), without: str = "") -> None:
+    """Run the installed gr2 quietly; `without` names plugins that it is to leave alone."""
+    env = {**os.environ, "GR2_DISABLE_PLUGINS": without}
+    done = subprocess.run([GR2, *args], cwd=cwd, env=env, capture_output=True, stdin=subprocess.DEVNULL)
     if done.returncode not in expect:
         raise RuntimeError(f"gr2 {' '.join(args)} ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
 
