@@ -41,4 +41,4 @@ def run() -> list[dict[str, Any]]:
 
         bases = [lambda jobs=jobs: plain(jobs) for jobs in (1, 2, 4)]
         name = f"lane create, {REPOS} repos of {FILES} files"
-        return [compare(name, ours, bases, limit=1.5, runs=5, before=clean)]
+        return [compare(name, ours, bases, limit=1.5, runs=3, before=clean)]
