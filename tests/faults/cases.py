@@ -32,7 +32,8 @@ class Case:
     arrange: makes the state before it. command: what is run in the workspace; "gr2" and "python" as first word are
     this interpreter's. struck: called after the disaster, with how the run ended. check: called after the plain second
     run. kinds: the disasters to try. ignore: workspace-relative paths that may differ from an undisturbed run.
-    same_state: whether the second run must end in the state of an undisturbed run.
+    same_state: whether the second run must end in the state of an undisturbed run. side_by_side: the command runs
+    beside others, so that the second run does not wait for what a killed first one left running.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Case:
     kinds: Sequence[str] = KINDS
     ignore: Sequence[str] = field(default=())
     same_state: bool = True
+    side_by_side: bool = False
 
     def argv(self) -> list[str]:
         """The command line to run."""
@@ -329,5 +331,6 @@ CASES = [
         command=["gr2", "exec", "run", "--lane", "alpha/feat", "--", "sh", "-c", "echo made >made.txt"],
         check=_exec_was_told,
         ignore=(".grip/state/leases",),
+        side_by_side=True,
     ),
 ]

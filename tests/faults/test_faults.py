@@ -61,7 +61,8 @@ class Stage:
     def run(self, kind: str = "tree", at: int = 0) -> Faulted:
         """Run the case's command, with a disaster unless `at` is 0."""
         argv, env, cwd = self.case.argv(), self.world.env, self.world.root
-        return run_with_fault(argv, env=env, cwd=cwd, mechanism=self._mechanism, kind=kind, at=at)
+        wait = self.case.side_by_side
+        return run_with_fault(argv, env=env, cwd=cwd, mechanism=self._mechanism, kind=kind, at=at, wait_for_all=wait)
 
     def _run_plainly(self) -> tuple[int, str, str]:
         program, *args = self.case.command
