@@ -92,6 +92,10 @@ class Saved:
         """Whether it can be had back and was not yet."""
         return self.state in {SavedState.SAVING, SavedState.KEPT}
 
+    def is_overwrite_of(self, path: str) -> bool:
+        """Whether it is a copy of what was at the workspace-relative `path`, to be had back."""
+        return (self.kind, self.state, self.path) == (SavedKind.OVERWRITE, SavedState.KEPT, path)
+
     @property
     def in_checkout(self) -> bool:
         """Whether its bytes are objects of the checkout it came from."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gr2.edges.clock import timestamp
@@ -54,11 +55,16 @@ def keep_overwritten(
     is_link = stat.S_ISLNK(found.st_mode)
     if not is_link and not stat.S_ISREG(found.st_mode):
         raise Blocked("path_conflict", f"{path} is neither a file nor a link", subject=path, hint=f"move {path} away")
-    saved_id = doors.ids.saved()
     data: dict[str, Any] = {"link": os.readlink(full) if is_link else None, "mode": stat.S_IMODE(found.st_mode)}
     data["by"] = hashlib.sha256(by).hexdigest()
     if by_link:
         data["by_link"] = by_link
+    moment = timestamp(doors.clock.now())
+    for kept in all_saved(doors.layout)[0]:
+        # A gr2 that was killed before it could replace the file has kept it already.
+        if kept.is_overwrite_of(path) and kept.data == data and _is_copy(doors, kept, full):
+            return write_saved(doors.layout, replace(kept, created_at=moment, operation_id=operation_id))
+    saved_id = doors.ids.saved()
     if not is_link:
         _copy(full, os.path.join(copy_path(doors.layout, saved_id), _CONTENT))
     return write_saved(
@@ -71,7 +77,7 @@ def keep_overwritten(
             lane=lane,
             path=path,
             files=(os.path.basename(path),),
-            created_at=timestamp(doors.clock.now()),
+            created_at=moment,
             operation_id=operation_id,
             actor=doors.actor,
             state=SavedState.KEPT,

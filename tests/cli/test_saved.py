@@ -264,6 +264,20 @@ def test_an_overwritten_file_that_was_changed_since_stays(shop: World) -> None:
     assert shop.read("notes.txt") == "projected and edited\n"
 
 
+def test_a_file_that_was_kept_and_not_yet_overwritten_is_not_kept_twice(shop: World) -> None:
+    shop.write("notes.txt", "mine\n")
+    first = keep_overwritten(shop.session(), "notes.txt", by=b"projected\n")
+    again = keep_overwritten(shop.session(), "notes.txt", by=b"projected\n")
+    shop.write("notes.txt", "changed\n")
+    other = keep_overwritten(shop.session(), "notes.txt", by=b"projected\n")
+
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert again.id == first.id != other.id
+    assert {row["id"] for row in shop.call("saved", "list", "--json").json["saved"]} == {first.id, other.id}
+
+
 def test_an_overwritten_link_comes_back_as_a_link(shop: World) -> None:
     os.symlink("no/where", shop.path("notes.txt"))
     saved = keep_overwritten(shop.session(), "notes.txt")
