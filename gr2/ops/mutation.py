@@ -19,6 +19,8 @@ from gr2.session import Session
 from gr2.store.operations import FREE, DeadOperation, LiveOperation, dead_operations, refuse_linked_directories
 from gr2.store.outbox import Outbox
 
+SURVIVORS_SECONDS = 5.0
+
 
 class Mutation:
     """One mutating command at work. Its `session` has a git door whose children keep the operation alive."""
@@ -217,20 +219,36 @@ def locked_error(timeout: LockTimeout, waited: float) -> Blocked:
 
 @contextmanager
 def _locked(session: Session, name: str, operation_id: str, wait: float) -> Iterator[None]:
-    lock = FileLock(
-        session.layout.lock(name),
-        wait=wait,
-        holder=holder_of(session, operation_id),
-        pause=_pause(session),
-    )
-    try:
+    def lock_within(seconds: float) -> FileLock:
+        path, holder = session.layout.lock(name), holder_of(session, operation_id)
+        lock = FileLock(path, wait=seconds, holder=holder, pause=_pause(session))
         lock.acquire()
+        return lock
+
+    try:
+        lock = lock_within(wait)
     except LockTimeout as error:
-        raise locked_error(error, wait) from error
+        if wait >= SURVIVORS_SECONDS or not _is_dead(error.holder):
+            raise locked_error(error, wait) from error
+        try:
+            lock = lock_within(SURVIVORS_SECONDS)
+        except LockTimeout as again:
+            raise locked_error(again, SURVIVORS_SECONDS) from again
     try:
         yield
     finally:
         lock.release()
+
+
+def _is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether a lock is kept only by what a killed gr2 was just starting."""
+    try:
+        os.kill(int(holder["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (KeyError, ValueError, TypeError, OverflowError, PermissionError):
+        return False
+    return False
 
 
 def _pause(session: Session) -> Any:
@@ -264,11 +282,13 @@ def _refresh_spec(session: Session) -> None:
 
 def _recover(session: Session, outbox: Outbox, lock: str | None) -> None:
     """Tell what killed operations did and did not live to tell, and remove their temporaries."""
+    # What a killed gr2 had started is nobody else at work, and soon over: who waits for nobody waits for that.
+    wait = max(session.wait_seconds, SURVIVORS_SECONDS)
     try:
-        for dead in dead_operations(session.layout, under=lock, wait=session.wait_seconds):
+        for dead in dead_operations(session.layout, under=lock, wait=wait):
             tell(session, outbox, dead)
     except LockTimeout as error:
-        raise locked_error(error, session.wait_seconds) from error
+        raise locked_error(error, wait) from error
 
 
 def _settle_leases(session: Session, outbox: Outbox) -> None:

@@ -83,8 +83,8 @@ def test_a_frozen_lane_is_passed_over_unless_it_was_asked_for(world: World) -> N
     assert (asked.exit_code, asked.codes) == (3, ["lane_frozen"])
 
 
-def holding(world: World, operation_id: str = "op_0123456789ab") -> FileLock:
-    holder = {"pid": 4242, "actor": "agent:beta", "operation_id": operation_id, "since": "2026-01-01T00:00:00+00:00"}
+def holding(world: World, operation_id: str = "op_0123456789ab", pid: int = os.getpid()) -> FileLock:
+    holder = {"pid": pid, "actor": "agent:beta", "operation_id": operation_id, "since": "2026-01-01T00:00:00+00:00"}
     return FileLock(world.path(".grip/state/locks/sync.lock"), holder=holder)
 
 
@@ -102,8 +102,19 @@ def test_a_second_sync_is_blocked_and_says_who_holds_the_lock(world: World) -> N
     told = events(world)[-3:]
     assert [event["type"] for event in told] == ["sync.started", "sync.conflict", "sync.completed"]
     assert {event["operation_id"] for event in told} == {ran.json["operation_id"]}
-    assert (told[1]["reason"], told[1]["holder"]["pid"]) == ("workspace_locked", 4242)
+    assert (told[1]["reason"], told[1]["holder"]["pid"]) == ("workspace_locked", os.getpid())
     assert told[2]["status"] == "blocked"
+
+
+def test_the_lock_of_a_sync_that_was_killed_is_waited_for(world: World) -> None:
+    applied(world)
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    lock = holding(world, pid=killed.pid)  # by what it was just starting
+    lock.acquire()
+    threading.Timer(0.5, lock.release).start()
+
+    assert run(world).json["status"] == "success"
 
 
 def test_a_second_sync_waits_as_long_as_it_is_told(world: World) -> None:
