@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 
 FAULTS = os.environ.get("GR2_FAULTS", "")
 BUDGET = {"tree": 3, "child": 1, "gr2": 1, "enospc": 2}
-SHARDS = 6 if FAULTS == "full" else 1
+SHARDS = 2 if FAULTS == "full" else 1
 ENOUGH = 4
 STRUCK = [
     pytest.param(case, kind, shard, id=f"{case.name}-{kind}" + (f"-{shard}" if SHARDS > 1 else ""))
