@@ -35,6 +35,7 @@ class Mutation:
         self.made_event_id = session.ids.event()
         self._announced: list[tuple[str, Event, Context]] = []
         self.untold = False
+        self._owed: dict[str, tuple[str, str]] = {}
 
     def context(self, unit: str = "") -> Context:
         """Who and where, for an event about `unit`."""
@@ -61,6 +62,7 @@ class Mutation:
         """The same for an event that the caller writes itself, with `tell`. A later promise of one id replaces an
         earlier one, and its place in the order."""
         context = self.context(unit)
+        self._owed[event_id] = (path, text)
         self._live.record(
             {
                 "event_id": event_id,
@@ -95,6 +97,8 @@ class Mutation:
             for event_id, event, context in self._announced
         ]
         withhold(self.session.layout, key, entries)
+        for event_id, _, _ in self._announced:
+            self._owed.pop(event_id, None)
         self._announced.clear()
 
     def release(self, key: str) -> None:
@@ -110,11 +114,16 @@ class Mutation:
 
     def _tell(self, event: Event, context: Context, event_id: str) -> None:
         # What it tells of is done and stands: the journal stays, for the next mutating command to write the event.
+        self._owed.pop(event_id, None)
         try:
             self.outbox.emit(event, context, event_id=event_id)
         except Gr2Error as error:
             self.untold = True
             self.session.progress.note(f"done, but {event.TYPE} could not be recorded yet: {error.message}")
+
+    def owes(self) -> bool:
+        """Whether something promised has happened and was not told: a full disk came between the two, say."""
+        return any(_holds(path, text) for path, text in self._owed.values())
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Note something in the journal for whoever clears up after this operation (see `recover`)."""
@@ -173,8 +182,10 @@ def mutation(
         stack.callback(lambda: live.close(keep=run.untold))
         try:
             yield run
-        except Gr2Error as error:
-            error.__dict__.setdefault("operation_id", operation_id)
+        except BaseException as error:
+            run.untold = run.untold or run.owes()
+            if isinstance(error, Gr2Error):
+                error.__dict__.setdefault("operation_id", operation_id)
             raise
         finally:
             outbox.sync()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 from gr2.edges.git import GitError, Place
 from gr2.edges.git.refs import read_ref
@@ -30,7 +32,12 @@ def push(work: Work, candidate: Candidate) -> Issue | None:
     args = ["push", "--porcelain", "--no-verify", "--", to, f"{candidate.head_sha}:{ref}"]
     try:
         with _change(work, candidate) as change:
-            change.git.run(args, at=place, network=True)
+            try:
+                change.git.run(args, at=place, network=True)
+            except GitError:
+                # The other side may have been killed, and a directory has nobody else to clear up after it.
+                _unlock_remote(work, candidate, change.entry)
+                raise
     except GitError as error:
         if _was_rejected(error.stdout):
             return _rejected(candidate, error)
@@ -64,11 +71,16 @@ def clear_up(work: Work, candidate: Candidate) -> None:
     if not needs_recovery(layout, path):
         return
     entry = read_state(journal_path(layout, path), version=JOURNAL_VERSION)
-    remote = local_path(candidate.repo.url, base=work.session.root)
-    if entry is not None and entry.get("what") == "push" and remote is not None and os.path.isdir(remote):
-        remove_stale_locks(remote, since_ns=int(entry["since_ns"]))
+    if entry is not None and entry.get("what") == "push":
+        _unlock_remote(work, candidate, entry)
     with _change(work, candidate):
         pass
+
+
+def _unlock_remote(work: Work, candidate: Candidate, entry: Mapping[str, Any]) -> None:
+    remote = local_path(candidate.repo.url, base=work.session.root)
+    if remote is not None and os.path.isdir(remote):
+        remove_stale_locks(remote, since_ns=int(entry["since_ns"]))
 
 
 def _change(work: Work, candidate: Candidate) -> AbstractContextManager[CheckoutChange]:
