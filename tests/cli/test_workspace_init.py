@@ -324,7 +324,7 @@ def test_a_hostile_configuration_in_a_clone_runs_nothing(world: World) -> None:
 @pytest.mark.parametrize("when", ["config", "symbolic-ref"])
 def test_a_git_that_is_killed_gives_no_half_answer(when: str, world: World) -> None:
     clone(world, "app", "src/app")
-    world.write("bin/git", f'#!/bin/sh\ncase "$1" in {when}) kill -9 $$;; esac\nPATH="$REAL" exec git "$@"\n')
+    world.write("bin/git", f'#!/bin/sh\ncase " $* " in *" {when} "*) kill -9 $$;; esac\nPATH="$REAL" exec git "$@"\n')
     os.chmod(world.path("bin/git"), 0o755)
     path = world.env["PATH"]
     env = {"PATH": world.path("bin") + os.pathsep + path, "REAL": path}
