@@ -58,8 +58,12 @@ def all_checkouts(session: Session, lanes: Sequence[Lane] | None = None) -> list
     return found
 
 
-def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoRow], list[Issue]]:
-    """The state of each checkout, in order, and an issue for each that git could not answer for."""
+def inspect(session: Session, checkouts: Iterable[Checkout]) -> tuple[list[RepoRow], list[Issue]]:
+    """The state of each checkout, in order, and an issue for each that git could not answer for.
+
+    `checkouts` is gone through while git looks at the first of them: finding them out may take its time.
+    """
+    known: list[Checkout] = []
     rows: dict[int, RepoRow] = {}
     issues: dict[int, Issue] = {}
     asked: list[int] = []
@@ -67,6 +71,7 @@ def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoR
 
     def commands() -> Iterable[Command]:
         for index, checkout in enumerate(checkouts):
+            known.append(checkout)
             path = session.layout.at(checkout.path)
             if not os.path.lexists(os.path.join(path, ".git")):
                 rows[index] = _row(checkout, exists=False)
@@ -85,7 +90,7 @@ def inspect(session: Session, checkouts: Sequence[Checkout]) -> tuple[list[RepoR
 
     for number, completed in session.git.run_many(commands(), jobs=STATUS_JOBS):
         index = asked[number]
-        checkout = checkouts[index]
+        checkout = known[index]
         if completed.exit_code != 0:
             issues[index] = _issue(checkout, session.git.error(completed))
             rows[index] = _row(checkout, exists=True)

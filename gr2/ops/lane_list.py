@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from gr2.model.checkout import Checkout
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue, Result, read_status
 from gr2.model.records import dataclass
@@ -47,11 +48,11 @@ def lane_list(session: Session) -> LaneListResult:
     """Every lane of the unit that is named, else of all. Contacts no remote and writes nothing."""
     named = session.asked.unit or session.asked.environ.get("GR2_UNIT", "")
     units = (find_unit(session, named),) if named else session.spec.units
-    lanes = [
+    lanes = (
         lane
         for lane in read_lanes(session.layout, session.spec, tuple(unit.name for unit in units))
         if lane.state is not LaneState.ARCHIVED
-    ]
+    )
     views, issues = views_of(session, {unit.name: unit for unit in units}, lanes)
     current = {unit.name: current_lane(session.layout, unit.name) for unit in units}
     return LaneListResult(
@@ -63,14 +64,22 @@ def lane_list(session: Session) -> LaneListResult:
     )
 
 
-def views_of(session: Session, units: dict[str, Unit], lanes: Sequence[Lane]) -> tuple[list[LaneView], list[Issue]]:
-    """The lanes as they are: all checkouts are looked at at once."""
-    groups = [lane_checkouts(units[lane.unit], lane) for lane in lanes]
-    rows, issues = inspect(session, [checkout for group in groups for checkout in group])
+def views_of(session: Session, units: dict[str, Unit], lanes: Iterable[Lane]) -> tuple[list[LaneView], list[Issue]]:
+    """The lanes as they are: all checkouts are looked at at once, the first while the last lane is still read."""
+    known: list[Lane] = []
+    groups: list[list[Checkout]] = []
+
+    def checkouts() -> Iterator[Checkout]:
+        for lane in lanes:
+            known.append(lane)
+            groups.append(lane_checkouts(units[lane.unit], lane))
+            yield from groups[-1]
+
+    rows, issues = inspect(session, checkouts())
     reader = WorkReader(session)
     reader.prefetch(row for row in rows if row.exists)
     views, start = [], 0
-    for lane, group in zip(lanes, groups, strict=True):
+    for lane, group in zip(known, groups, strict=True):
         views.append(view_with(session, units[lane.unit], lane, rows[start : start + len(group)], reader))
         start += len(group)
     return views, issues

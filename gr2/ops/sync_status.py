@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from gr2.edges.clock import timestamp
 from gr2.errors import Gr2Error
-from gr2.model.checkout import RepoRow
+from gr2.model.checkout import Checkout, RepoRow
 from gr2.model.outcome import Issue, Operation, Result, plan_status
 from gr2.model.records import dataclass
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_STRATEGY, UP_TO_DATE, Distance, Seen, Verdict, first_verdict
@@ -58,8 +58,8 @@ def sync_status(
     exist."""
     chosen = choose(session, selection)
     check_options(session, strategy=strategy, dirty=dirty)
-    looks = [look_at_repo(session, repo, chosen) for repo in chosen.repos]
-    rows, unreadable = inspect(session, [item for look in looks for item in look.checkouts])
+    looks: list[RepoLook] = []
+    rows, unreadable = inspect(session, _looked_at(session, chosen, looks))
     status = _Status(session, chosen, dirty=dirty, strategy=strategy)
     answers = status.answers(looks, rows)
     issues = [issue for look in looks for issue in look.issues]
@@ -81,6 +81,14 @@ def sync_status(
         dirty=dirty,
         strategy=strategy,
     )
+
+
+def _looked_at(session: Session, chosen: Chosen, looks: list[RepoLook]) -> Iterator[Checkout]:
+    """The checkouts, repo by repo, while the looks at the repos are collected."""
+    for repo in chosen.repos:
+        look = look_at_repo(session, repo, chosen)
+        looks.append(look)
+        yield from look.checkouts
 
 
 class _Status:
