@@ -36,6 +36,7 @@ class Mutation:
         self._announced: list[tuple[str, Event, Context]] = []
         self.untold = False
         self._owed: dict[str, tuple[str, str]] = {}
+        self._made: list[str] = []
 
     def context(self, unit: str = "") -> Context:
         """Who and where, for an event about `unit`."""
@@ -86,6 +87,7 @@ class Mutation:
 
     def emit_once(self, event: WorkspaceMaterialized) -> None:
         """Write the event that tells of everything the journal says was made."""
+        self._made.clear()
         self._tell(event, self.context(), self.made_event_id)
 
     def withhold(self, key: str) -> None:
@@ -123,7 +125,7 @@ class Mutation:
 
     def owes(self) -> bool:
         """Whether something promised has happened and was not told: a full disk came between the two, say."""
-        return any(_holds(path, text) for path, text in self._owed.values())
+        return any(map(os.path.isdir, self._made)) or any(_holds(path, text) for path, text in self._owed.values())
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Note something in the journal for whoever clears up after this operation (see `recover`)."""
@@ -132,6 +134,7 @@ class Mutation:
     def made(self, repo: str, path: str, *, first: bool) -> None:
         """Note that the checkout of `repo` is about to appear at the absolute `path`, the `first` the repo has. Should
         gr2 die before it says so, the next mutating command does."""
+        self._made.append(path)
         context = {**vars(self.context()), "owner_unit": ""}
         entry = {"made": repo, "path": path, "first": first, "event_id": self.made_event_id, "context": context}
         self._live.record(entry)
