@@ -159,7 +159,7 @@ def read_saved(layout: Layout, saved_id: str) -> Saved | None:
 
 def _decode(found: Mapping[str, Any], saved_id: str) -> Saved:
     texts = ("repo", "unit", "lane", "path", "created_at", "operation_id", "actor", "ended_at", "commit", "stash")
-    moves = [path for pair in found.get("data", {}).get("moves", ()) for path in pair]
+    moves = [path for pair in (found.get("data") or {}).get("moves", ()) for path in pair]
     if not all(stays_below(str(path)) for path in (found["path"], *found["files"], *moves)):
         raise ValueError("a path leads elsewhere")
     if any(found[name] and not is_object_id(found[name]) for name in ("commit", "stash")):
