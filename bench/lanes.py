@@ -59,6 +59,14 @@ def _list() -> list[dict[str, Any]]:
                 path = f"{root}/agents/alpha/lanes/lane{number}/repos/{name}"
                 sh("echo work >work.txt && git add work.txt && git commit -qm work", cwd=path)
         ours = partial(gr2, "lane", "list", cwd=root)
+        # What git is asked: how far each branch is from `main` too, which it tells of a branch that follows it.
+        asked = "-C {0} -c branch.{1}.remote=origin -c branch.{1}.merge=refs/heads/main status --porcelain=v2 --branch"
+        with open(os.path.join(folder, "asked"), "w", encoding="utf-8") as file:
+            for number in range(LANES):
+                for name in names:
+                    path = f"{root}/agents/alpha/lanes/lane{number}/repos/{name}"
+                    file.write(asked.format(path, f"lane{number}") + "\n")
+        bases = [partial(sh, f"xargs -P{jobs} -L1 git <{folder}/asked") for jobs in (2, 4, 8)]
         rows.append(compare(f"lane list, {LANES} lanes, half with unpushed work", ours, bases, limit=1.3))
         for args in (("lane", "path", "lane7"), ("lane", "current")):
             ours = partial(gr2, *args, cwd=root)

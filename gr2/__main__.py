@@ -20,9 +20,15 @@ def main() -> None:
 
         if quick(sys.argv[1:], os.environ, current_directory(os.environ)):
             return
+    import gc
+
+    # Short commands never come to this number of objects, and need not look for garbage; long ones still do.
+    gc.set_threshold(100_000, 20, 20)
     from gr2.cli.main import main as run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # nor need Python do so as it ends
+    sys.exit(code)
 
 
 def _leave_current_directory() -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 
 from gr2.edges.spawn import Spawned
 from gr2.model.records import dataclass
@@ -30,6 +29,7 @@ class Command:
     timeout: seconds for the whole run, None for no limit. stall: seconds without any output.
     head, tail: bytes kept of each stream's beginning and end. listener: called with ("stdout"|"stderr", bytes) as
     output arrives. inherit: open descriptors the child keeps. tie: the child's group is killed when gr2 dies.
+    stands_for: the command lines it runs in turn, where it is a shell that does so.
     """
 
     argv: Sequence[str]
@@ -43,6 +43,7 @@ class Command:
     listener: Listener | None = None
     inherit: Sequence[int] = ()
     tie: bool = False
+    stands_for: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,24 +99,23 @@ class Bounded:
         return bytes(self._head) + marker + bytes(self._tail)
 
 
-@dataclass(eq=False)
 class Child:
-    index: int
-    command: Command
-    selector: selectors.BaseSelector
-    done: Completed | None = None
-    _started: float = field(default_factory=time.monotonic)
-    _timed_out: bool = False
-    _stalled: bool = False
-    _kill_at: float | None = None
-    _exited_at: float | None = None
-    _exit_code: int | None = None
-    _pidfd: int | None = None
+    """A command that was started; `done` once it has ended and everything it printed is read."""
 
-    def __post_init__(self) -> None:
-        self._last_output = self._started
+    def __init__(self, index: int, command: Command, selector: selectors.BaseSelector) -> None:
+        """Start it. A program that cannot be started is `done` at once."""
+        self.index = index
+        self.command = command
+        self.selector = selector
+        self.done: Completed | None = None
+        self._started = self._last_output = time.monotonic()
+        self._timed_out = self._stalled = False
+        self._kill_at: float | None = None
+        self._exited_at: float | None = None
+        self._exit_code: int | None = None
+        self._pidfd: int | None = None
         self._streams: dict[str, tuple[int, Bounded]] = {}
-        self._unsent = memoryview(self.command.input or b"")
+        self._unsent = memoryview(command.input or b"")
         try:
             self._process = self._spawn()
         except FileNotFoundError as error:

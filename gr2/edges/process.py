@@ -120,7 +120,8 @@ class Runner:
     def _start(self, index: int, command: Command, selector: selectors.BaseSelector, guardian: Guardian) -> Child:
         self.cancellation.check()
         if self._trace is not None:
-            self._trace(command.argv)
+            for argv in command.stands_for or (command.argv,):
+                self._trace(argv)
         if command.tie:
             guardian.expect(command.env or {})
         child = Child(index, command, selector)

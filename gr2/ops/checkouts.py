@@ -88,7 +88,7 @@ def inspect(session: Session, checkouts: Iterable[Checkout]) -> tuple[list[RepoR
                 against_base.add(index)
             yield command
 
-    for number, completed in session.git.run_many(commands(), jobs=STATUS_JOBS):
+    for number, completed in session.git.ask_many(commands(), jobs=STATUS_JOBS):
         index = asked[number]
         checkout = known[index]
         if completed.exit_code != 0:

@@ -57,7 +57,7 @@ class WorkReader:
 
     def work(self, lane: Lane, row: RepoRow) -> Work:
         """The work in the lane's checkout that `row` tells of. Raises GitError when git cannot answer."""
-        if row.head is None:
+        if row.head is None or (row.head == lane.start_map.get(row.repo) and not lane.continues):
             return Work()
         return _Question(self, self._session, lane, row).answer()
 
@@ -93,8 +93,6 @@ class _Question:
 
     def answer(self) -> Work:
         start = self._lane.start_map.get(self._row.repo)
-        if self._head == start and not self._lane.continues:
-            return Work()
         if self._is_in_base():
             own = made_commits(self._git_dir)
             return Work(own=own, merged=own)

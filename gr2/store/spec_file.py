@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT = 1 << 20
 ISSUE_LIMIT = 100
-_COMPILED_VERSION = 1
-_IDENTITY = ("source_sha256", "inode", "ctime_ns")
+_COMPILED_VERSION = 2
+_IDENTITY = ("source", "inode", "ctime_ns")
 _COMPILED_LIMIT = 16 << 20
 
 
@@ -191,16 +191,10 @@ def _issues(faults: list[Fault], line_of: Any) -> list[Issue]:
     return sorted(issues, key=lambda issue: issue.details.get("line", 0)) + more
 
 
-def _digest(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
 def _identity(layout: Layout, source: bytes) -> dict[str, Any]:
     """What tells the spec file with the bytes `source` from every other one."""
     found = os.lstat(layout.spec)
-    return {"source_sha256": _digest(source), "inode": found.st_ino, "ctime_ns": found.st_ctime_ns}
+    return {"source": source.decode(errors="replace"), "inode": found.st_ino, "ctime_ns": found.st_ctime_ns}
 
 
 def _read_compiled(layout: Layout, source: bytes) -> Spec | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from gr2.cli.screen import Screen, text_for
-from gr2.cli.text.lease_claim import lease_table
 from gr2.cli.text.repo import show_rows
 from gr2.model.checkout import RepoRow
 from gr2.model.duration import ago
@@ -78,6 +77,8 @@ def show_lane(result: LaneShowResult, screen: Screen) -> None:
     show_rows(lane.repos, screen, indent=2)
     if result.leases:
         screen.line()
+        from gr2.cli.text.lease_claim import lease_table
+
         lease_table(result.leases, screen, indent=2)
     if result.saved:
         screen.line()

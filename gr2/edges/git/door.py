@@ -102,6 +102,7 @@ class Git:
         self.inherit = tuple(inherit)
         self._environ = environ
         self._base = _scrubbed(environ)
+        self._configured = {**self._base, **_variables(_CONFIG)}
         self._guards: dict[str, Guard] = {}
 
     def inheriting(self, *descriptors: int) -> Git:
@@ -134,8 +135,8 @@ class Git:
 
         Raises Blocked `unsafe_git_config` when it may talk to a remote and the repository redirects its remotes.
         """
-        variables = dict(self._base)
-        overrides: list[tuple[str, str]] = [*_CONFIG]
+        variables = dict(self._configured)
+        overrides: list[tuple[str, str]] = []
         if at is not None:
             variables["GIT_DIR"] = at.git_dir
             if at.work_tree is not None:
@@ -145,11 +146,10 @@ class Git:
                 overrides += guard.overrides
                 args = _with_programs(args, guard, at, network=network)
         overrides += config
-        variables["GIT_CONFIG_COUNT"] = str(len(overrides))
-        for number, (key, value) in enumerate(overrides):
-            variables[f"GIT_CONFIG_KEY_{number}"] = key
-            variables[f"GIT_CONFIG_VALUE_{number}"] = value
-        variables.update(env or {})
+        if overrides:
+            variables.update(_variables(overrides, first=len(_CONFIG)))
+        if env:
+            variables.update(env)
         # `-C`, not the child's working directory: that is cheaper to start.
         where = () if at is None else ("-C", at.work_tree or at.git_dir)
         return Command(
@@ -198,6 +198,12 @@ class Git:
     def run_many(self, commands: Iterable[Command | None], *, jobs: int) -> Iterator[tuple[int, Completed]]:
         """Run many commands at once; see Runner.run_many."""
         return self.runner.run_many(commands, jobs=jobs)
+
+    def ask_many(self, commands: Iterable[Command], *, jobs: int) -> Iterator[tuple[int, Completed]]:
+        """Run many commands that change nothing, each perhaps twice; see gr2.edges.batch."""
+        from gr2.edges.batch import ask_many
+
+        return ask_many(self.runner, commands, jobs=jobs)
 
     def guard(self, at: Place) -> Guard:
         """What must be put over the configuration of the repository at `at`; looked up once."""
@@ -289,6 +295,15 @@ def _reason(stderr: str) -> str:
         if match:
             return match.group(1).rstrip(".")
     return lines[-1].rstrip(".") if lines else ""
+
+
+def _variables(config: Sequence[tuple[str, str]], *, first: int = 0) -> dict[str, str]:
+    """The environment that sets these keys for one git, after `first` others (git-config(1), GIT_CONFIG_COUNT)."""
+    variables = {"GIT_CONFIG_COUNT": str(first + len(config))}
+    for number, (key, value) in enumerate(config, first):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables
 
 
 def _scrubbed(environ: Mapping[str, str]) -> dict[str, str]:

@@ -98,4 +98,8 @@ def parse_status(output: bytes) -> CheckoutState:
 
 def in_progress(git_dir: str) -> str | None:
     """The merge, rebase, cherry-pick, revert or bisect that waits for a person in `git_dir`, or None."""
-    return next((name for file, name in _IN_PROGRESS if os.path.exists(os.path.join(git_dir, file))), None)
+    try:
+        there = os.listdir(git_dir)
+    except OSError:
+        return None
+    return next((name for file, name in _IN_PROGRESS if file in there), None)
