@@ -115,10 +115,23 @@ class Mirrors(_Base):
         """Have git refuse to prune there again."""
         repo = row.id.removeprefix("mirror.")
         from gr2.edges.git import Place
+        from gr2.edges.git.stale_locks import remove_stale_locks
+        from gr2.edges.locks import FileLock, LockTimeout
 
         place = Place.bare(self.session.layout.mirror(repo))
-        self.session.git.run(["config", "--replace-all", "core.repositoryformatversion", "1"], at=place)
-        self.session.git.run(["config", "extensions.preciousObjects", "true"], at=place)
+        lock = FileLock(self.session.layout.lock(f"mirror-{repo}"), wait=self.session.wait_seconds)
+        try:
+            lock.acquire()
+        except LockTimeout:
+            message = "another gr2 is at work in it"
+            return CheckRow(id=row.id, result="warn", message=message, hint="gr2 doctor --fix", fixable=True)
+        try:
+            # A git that was killed here once would keep every later one out.
+            remove_stale_locks(place.git_dir, since_ns=0)
+            self.session.git.run(["config", "--replace-all", "core.repositoryformatversion", "1"], at=place)
+            self.session.git.run(["config", "extensions.preciousObjects", "true"], at=place)
+        finally:
+            lock.release()
         return self._row(repo)
 
 

@@ -14,6 +14,7 @@ from gr2.model.outcome import Issue, MutationResult, Status
 from gr2.model.records import dataclass
 from gr2.ops.checkouts import all_checkouts
 from gr2.ops.doctor_checks import dead_temporaries
+from gr2.ops.lane_leave import recover
 from gr2.ops.mutation import mutation
 from gr2.session import Session
 from gr2.store.saved import KEPT_DAYS, Saved, SavedKind, SavedState, all_saved, remove_saved, trash_path
@@ -44,7 +45,8 @@ class GcResult(MutationResult):
 
 def gc(session: Session, *, dry_run: bool = False) -> GcResult:
     """Remove what killed operations left, saved work older than 30 days, branches as they were before a sync rebased
-    them so long ago, and old logs. Never a stash that waits.
+    them so long ago, and old logs. Never a stash that waits. What a killed operation began in a checkout is undone or
+    finished first.
 
     With `dry_run` nothing is written. Raises what every mutating command raises before it starts.
     """
@@ -54,7 +56,7 @@ def gc(session: Session, *, dry_run: bool = False) -> GcResult:
     with mutation(session, "gc", markers=False, constraints=False) as run:
         # The frame has removed what killed operations left.
         removed = [item for item in temporaries if not os.path.lexists(session.layout.at(item.path))]
-        issues = []
+        issues = [*recover(run.session, all_checkouts(run.session))]
         for item, remove in _unneeded(run.session):
             if item.kind == "temporary":
                 continue
@@ -119,12 +121,10 @@ def holds_stash(folder: str) -> bool:
 
 
 def _forget(session: Session, saved: Saved) -> None:
-    if saved.state is not SavedState.DROPPED:
-        if saved.in_checkout:
-            SavedWork(session).drop(saved.id)
-        else:
-            drop_files(session, saved)
-    elif not saved.in_checkout:
+    if saved.in_checkout and saved.state is not SavedState.DROPPED:
+        SavedWork(session).drop(saved.id, forget=True)
+        return
+    if not saved.in_checkout:
         drop_files(session, saved)
     remove_saved(session.layout, saved.id)
 

@@ -23,6 +23,7 @@ from gr2.store.saved import (
     all_saved,
     find_saved,
     read_saved,
+    remove_saved,
     set_state,
     write_saved,
 )
@@ -207,12 +208,12 @@ class SavedWork:
         finally:
             remove_tree(draft)
 
-    def drop(self, saved_id: str) -> None:
-        """Throw the saved work away: stash entry, pin, and all but a record that it was. Raises Invalid
-        `unknown_saved`."""
+    def drop(self, saved_id: str, *, forget: bool = False) -> None:
+        """Throw the saved work away: stash entry, pin, and all but a record that it was (with `forget`, that too).
+        Raises Invalid `unknown_saved`."""
         saved = find_saved(self._doors.layout, saved_id)
         if not os.path.isdir(Place.checkout(self._doors.layout.at(saved.path)).git_dir):
-            set_state(self._doors, saved, SavedState.DROPPED)
+            self._drop_record(saved, forget=forget)
             return
         with checkout_change(self._doors, saved.path, what="drop") as change:
             again = read_saved(self._doors.layout, saved_id)
@@ -221,7 +222,13 @@ class SavedWork:
             if again.kind is SavedKind.STASH:
                 drop_stash(change.git, change.place, again.stash)
             unpin(change.git, change.place, again.id)
-            set_state(self._doors, again, SavedState.DROPPED)
+            self._drop_record(again, forget=forget)
+
+    def _drop_record(self, saved: Saved, *, forget: bool) -> None:
+        if forget:
+            remove_saved(self._doors.layout, saved.id)
+        else:
+            set_state(self._doors, saved, SavedState.DROPPED)
 
     def recover(self, path: str) -> tuple[Issue, ...]:
         """Undo what a killed gr2 began in the checkout at the workspace-relative `path`, if anything."""

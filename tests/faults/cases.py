@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -33,7 +34,8 @@ class Case:
     this interpreter's. struck: called after the disaster, with how the run ended. check: called after the plain second
     run. kinds: the disasters to try. ignore: workspace-relative paths that may differ from an undisturbed run.
     same_state: whether the second run must end in the state of an undisturbed run. side_by_side: the command runs
-    beside others, so that the second run does not wait for what a killed first one left running.
+    beside others, so that the second run does not wait for what a killed first one left running. lets_go: the start of
+    the refs that the command may remove.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Case:
     ignore: Sequence[str] = field(default=())
     same_state: bool = True
     side_by_side: bool = False
+    lets_go: str = ""
 
     def argv(self) -> list[str]:
         """The command line to run."""
@@ -267,7 +270,52 @@ def _is_back(world: World) -> None:
     assert not os.path.exists(world.path("repos/app/.git/gr2"))
 
 
+def _left_over(world: World) -> None:
+    """A stash that waits, what was put back long ago, old logs, and what a killed gr2 left."""
+    _put_away("stash")(world)
+    world.write("repos/app/README.md", "discarded, and put back\n")
+    place = DirtyCheckout(path=world.path("repos/app"), scope="shared", repo="app", message="gr2 auto-stash: faults")
+    saved = SavedWork(world.session()).put_away(place, "discard")
+    assert saved is not None
+    assert world.call("saved", "restore", saved.id).exit_code == 0
+    (record,) = Path(world.path(".grip/state/saved")).glob(f"**/{saved.id}.json")
+    entry = json.loads(record.read_text())
+    record.write_text(json.dumps({**entry, "ended_at": "2020-01-01T00:00:00.000000Z"}))
+    for name in (".grip/state/logs/old.log", ".grip/events/hook_output/old.out"):
+        world.write(name, "old\n")
+        os.utime(world.path(name), (0, 0))
+    world.write(".grip/tmp/op_0123456789ab/half-made/file", "half\n")
+
+
+def _only_what_waits_is_left(world: World) -> None:
+    found, broken = all_saved(world.session().layout)
+    assert not broken
+    assert [(saved.kind, saved.state) for saved in found] == [("stash", "kept")]
+    assert len(world.git("repos/app", "stash", "list").splitlines()) == 1
+    assert world.read("repos/app/README.md") == "discarded, and put back\n"
+    assert not Path(world.path(".grip/state/logs/old.log")).exists()
+    assert not Path(world.path(".grip/events/hook_output/old.out")).exists()
+
+
+def _out_of_order(world: World) -> None:
+    _materialized(world)
+    world.git(".grip/cache/repos/app.git", "config", "--unset", "extensions.preciousObjects")
+    world.git(".grip/cache/repos/api.git", "config", "--unset", "extensions.preciousObjects")
+    Path(world.path(".grip/state")).chmod(0o755)
+
+
+def _is_in_order(world: World) -> None:
+    ran = world.call("doctor", "--json")
+    assert (ran.exit_code, ran.json["status"]) == (0, "ok"), ran.stdout
+    for repo in ("app", "api"):
+        assert world.git(f".grip/cache/repos/{repo}.git", "config", "extensions.preciousObjects") == "true"
+
+
 CASES = [
+    Case(
+        name="gc", arrange=_left_over, command=["gr2", "gc"], lets_go="refs/gr2/saved/", check=_only_what_waits_is_left
+    ),
+    Case(name="doctor-fix", arrange=_out_of_order, command=["gr2", "doctor", "--fix"], check=_is_in_order),
     *(
         Case(
             name=f"put-away-{kind}",

@@ -83,8 +83,8 @@ def bare_repositories(root: str) -> list[str]:
     return sorted(found)
 
 
-def belongings(world: World) -> Belongings:
-    """Everything the user has in the checkouts of the workspace."""
+def belongings(world: World, *, but: str = "") -> Belongings:
+    """Everything the user has in the checkouts of the workspace, `but` refs whose names begin so."""
     blobs: dict[str, str] = {}
     commits: dict[str, str] = {}
     for path in checkouts(world.root):
@@ -96,7 +96,8 @@ def belongings(world: World) -> Belongings:
                 blobs[f"{place}: index {line.partition(chr(9))[2]}"] = line.split()[1]
         for line in world.git(path, "for-each-ref", "--format=%(refname) %(objectname)").splitlines():
             name, _, sha = line.partition(" ")
-            commits[f"{place}: {name}"] = sha
+            if not but or not name.startswith(but):
+                commits[f"{place}: {name}"] = sha
         for line in world.git(path, "reflog", "show", "--format=%H", "refs/stash", "--", check=False).splitlines():
             commits[f"{place}: stash {line}"] = line
         head = world.git(path, "rev-parse", "--verify", "--quiet", "HEAD", check=False)
