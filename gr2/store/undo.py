@@ -36,7 +36,7 @@ def undo(doors: Doors, path: str, git: Git, entry: Mapping[str, Any]) -> tuple[I
     issues: list[Issue] = []
     moved = False
     if entry.get("update"):
-        moved, found = _undo_update(path, git, place, entry["update"])
+        moved, found = _undo_update(doors, path, git, place, entry["update"])
         issues += found
     if entry.get("restoring"):
         return (*issues, *_finish_restoring(doors, path, git, place, entry["restoring"]))
@@ -144,26 +144,29 @@ def finish_restore(doors: Doors, git: Git, place: Place, saved: Saved) -> Saved:
     return set_state(doors, saved, SavedState.RESTORED)
 
 
-def _undo_update(path: str, git: Git, place: Place, update: Mapping[str, Any]) -> tuple[bool, list[Issue]]:
+def _undo_update(
+    doors: Doors, path: str, git: Git, place: Place, update: Mapping[str, Any]
+) -> tuple[bool, list[Issue]]:
     """Undo an unfinished move of HEAD from `from` to `to`. Gives whether it was in fact finished."""
     start, target = str(update["from"]), str(update["to"])
     busy = in_progress(place.git_dir)
-    if busy == "rebase" and update["kind"] == "rebase" and _rebase_began_at(place) == start:
-        git.run(["rebase", "--abort"], at=place)
-    elif busy == "merge" and update["kind"] == "merge" and _text(place, "MERGE_HEAD") == update.get("other", target):
-        git.run(["merge", "--abort"], at=place)
-    elif busy:
-        return False, []  # a person's own
+    kept: list[Issue] = []
+    if busy is not None:
+        if busy != update["kind"] or not _is_ours(place, busy, start, str(update.get("other", target))):
+            return False, []  # a person's own
+        kept = _keep_edits(doors, path, git, place, busy, (start, target))
+        git.run([busy, "--abort"], at=place)
     head = head_commit(place.git_dir)
     if head != start:
-        return head is not None, []
+        return head is not None, kept
     theirs = _undo_files(git, place, start, target)
     if not theirs:
-        return False, []
+        return False, kept
     message = "files that gr2 was updating when it was killed were changed since"
     details = {"path": path, "files": theirs, "from": start, "to": target}
     hint = f"git -C {path} status"
     return False, [
+        *kept,
         Issue(
             code="update_unfinished",
             scope="repo",
@@ -172,12 +175,69 @@ def _undo_update(path: str, git: Git, place: Place, update: Mapping[str, Any]) -
             hint=hint,
             blocking=False,
             details=details,
-        )
+        ),
     ]
 
 
-def _rebase_began_at(place: Place) -> str:
-    return _text(place, "rebase-merge/orig-head") or _text(place, "rebase-apply/orig-head")
+def _is_ours(place: Place, busy: str, start: str, other: str) -> bool:
+    """Whether the rebase or merge in progress is the one that the journal tells of."""
+    if busy == "merge":
+        return _text(place, "MERGE_HEAD") == other
+    return start in {_text(place, "rebase-merge/orig-head"), _text(place, "rebase-apply/orig-head")}
+
+
+def _keep_edits(doors: Doors, path: str, git: Git, place: Place, busy: str, commits: tuple[str, str]) -> list[Issue]:
+    """Keep a copy of each file that somebody has worked on since git stopped, and that git takes back to the first of
+    `commits`."""
+    assert place.work_tree is not None
+    # What git left in the files when it stopped at a conflict, marks and all (gitrevisions(7)).
+    left = "AUTO_MERGE" if os.path.exists(os.path.join(place.git_dir, "AUTO_MERGE")) else "HEAD"
+    paths = _differing(git, place, left)
+    if busy == "merge":  # whose end leaves alone what it had not touched
+        touched = {*_differing(git, place, "--cached", "HEAD")}
+        paths = [name for name in paths if name in touched]
+    if not paths:
+        return []
+    versions = []
+    for number, commit in enumerate((*commits, "HEAD")):
+        sides = tree_sides(git, place, commit)
+        wanted = {name: sides[name] for name in paths if name in sides}
+        versions.append(checked_out(git, place, wanted, os.path.join(_scratch(place, "edits"), str(number))))
+    issues = []
+    for name in paths:
+        full = os.path.join(place.work_tree, name)
+        if not os.path.lexists(full) or any(is_part_of(full, version.get(name)) for version in versions):
+            continue
+        issues.append(_keep_edit(doors, f"{path}/{name}", versions[0].get(name)))
+    return issues
+
+
+def _differing(git: Git, place: Place, *args: str) -> list[str]:
+    listing = git.run(["diff", "--name-only", "--no-renames", "--ignore-submodules=all", "-z", *args], at=place)
+    return [name for name in listing.decode(errors="surrogateescape").split("\0") if name]
+
+
+def _keep_edit(doors: Doors, path: str, before: str | None) -> Issue:
+    """Keep the file at `path`; git is about to replace it by what is in the file `before`, or to remove it."""
+    from gr2.store.saved_files import keep_overwritten
+
+    content, link = b"", ""
+    if before is not None and os.path.islink(before):
+        link = os.readlink(before)
+    elif before is not None:
+        with open(before, "rb") as file:
+            content = file.read()
+    saved = keep_overwritten(doors, path, by=content, by_link=link)
+    assert saved is not None
+    return Issue(
+        code="saved_work",
+        scope="repo",
+        subject=path,
+        message=f"{path} was worked on in the middle of an update that was cut short, and is saved as it was",
+        hint=f"gr2 saved restore {saved.id}",
+        blocking=False,
+        details={"path": path, "saved_id": saved.id, "files": [path]},
+    )
 
 
 def _text(place: Place, name: str) -> str:

@@ -280,6 +280,45 @@ def test_gr2s_own_unfinished_merge_is_undone(shop: World) -> None:
     assert (head(shop), status(shop)) == (old, "")
 
 
+@pytest.mark.parametrize(("what", "saved"), [("merge", ["README.md"]), ("rebase", ["README.md", "src/app.txt"])])
+def test_what_a_person_did_in_gr2s_own_unfinished_merge_or_rebase_is_saved(
+    shop: World, what: str, saved: list[str]
+) -> None:
+    old, new = _diverged(shop)
+    stop = lambda: shop.git(APP, what, new, check=False)  # noqa: E731
+    die_in_change(shop, stop, update={"kind": what, "from": old, "to": new})
+    shop.write(f"{APP}/README.md", "resolved by hand\n")
+    shop.write(f"{APP}/src/app.txt", "and another\n")
+
+    assert recover(shop) == ["saved_work"] * len(saved)
+
+    assert head(shop) == old
+    found = all_saved(shop.session().layout)[0]
+    assert sorted(each.path for each in found) == [f"{APP}/{name}" for name in saved]
+    for each in found:
+        assert shop.call("saved", "restore", each.id).exit_code == 0
+    assert shop.read(f"{APP}/README.md") == "resolved by hand\n"
+    assert shop.read(f"{APP}/src/app.txt") == "and another\n"
+
+
+def test_what_a_person_did_between_two_steps_of_a_killed_rebase_is_saved(shop: World) -> None:
+    base = head(shop)
+    new = shop.commit(APP, {"README.md": "theirs\n"})
+    shop.git(APP, "reset", "--quiet", "--hard", base)
+    shop.commit(APP, {"one.txt": "one\n"})
+    old = shop.commit(APP, {"two.txt": "two\n"})
+    stop = lambda: shop.git(APP, "-c", "sequence.editor=sed -i 1s/^/break\\\\n/", "rebase", "-i", new)  # noqa: E731
+    die_in_change(shop, stop, update={"kind": "rebase", "from": old, "to": new})
+    shop.write(f"{APP}/README.md", "worked on\n")
+
+    assert recover(shop) == ["saved_work"]
+
+    assert (head(shop), status(shop)) == (old, "")
+    [saved] = all_saved(shop.session().layout)[0]
+    assert shop.call("saved", "restore", saved.id).exit_code == 0
+    assert shop.read(f"{APP}/README.md") == "worked on\n"
+
+
 def test_a_persons_own_rebase_is_left_alone(shop: World) -> None:
     old, new = _diverged(shop)
     die_in_change(shop, lambda: None, update={"kind": "merge", "from": old, "to": new})
