@@ -11,10 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gr2.edges.git import Place
+from gr2.edges.git.blobs import NOBODY
 from gr2.edges.git.work import Work, find_work, look
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
 from gr2.model.sync import Distance, Seen, Verdict, second_verdict
+from gr2.ops.sync_written import added_and_removed
 from gr2.session import Session
 
 if TYPE_CHECKING:
@@ -128,10 +130,16 @@ def _ask(session: Session, seen: Seen, args: Sequence[str], *, ok: Sequence[int]
 
 
 def _run(
-    session: Session, seen: Seen, args: Sequence[str], *, ok: Sequence[int] = (0,), input: bytes | None = None
+    session: Session,
+    seen: Seen,
+    args: Sequence[str],
+    *,
+    ok: Sequence[int] = (0,),
+    input: bytes | None = None,
+    env: Mapping[str, str] = {},
 ) -> bytes:
     place = Place.checkout(session.layout.at(seen.checkout.path))
-    return session.git.run(args, at=place, ok=ok, input=input, env=with_mirror(session, seen))
+    return session.git.run(args, at=place, ok=ok, input=input, env={**with_mirror(session, seen), **env})
 
 
 def with_mirror(session: Session, seen: Seen) -> dict[str, str]:
@@ -222,7 +230,12 @@ def _ignored_issue(seen: Seen, files: Sequence[str]) -> Issue:
 
 def _in_the_way(session: Session, update: Update, dirty: set[str], work: Work) -> tuple[list[str], set[str]]:
     """What the update would replace and git does not have: ignored files, and repositories inside this one."""
-    added, removed = _changes(session, update)
+    seen = update.seen
+
+    def ask(*args: str, ok: Sequence[int] = (0,), input: bytes | None = None) -> bytes:
+        return _run(session, seen, args, ok=ok, input=input, env=NOBODY)
+
+    added, removed = added_and_removed(ask, update.kind, str(seen.head), update.to, update.distance.base)
     root = session.layout.at(update.seen.checkout.path)
     ignored: set[str] = set()
     nested: set[str] = set()
@@ -234,20 +247,6 @@ def _in_the_way(session: Session, update: Update, dirty: set[str], work: Work) -
             elif found not in dirty:
                 ignored.add(found)
     return sorted(ignored), nested
-
-
-def _changes(session: Session, update: Update) -> tuple[list[str], set[str]]:
-    """The paths that the update adds, and those it removes."""
-    args = ["diff-tree", "-r", "-z", "--no-renames", "--diff-filter=AD", "--name-status", "--end-of-options"]
-    out = _run(session, update.seen, [*args, str(update.seen.head), update.to])
-    fields = out.decode(errors="surrogateescape").split("\0")
-    added, removed = [], set()
-    for kind, path in zip(fields[::2], fields[1::2], strict=False):
-        if kind == "A":
-            added.append(path)
-        else:
-            removed.add(path)
-    return added, removed
 
 
 def _occupants(root: str, path: str, removed: set[str]) -> Iterator[str]:

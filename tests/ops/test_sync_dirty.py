@@ -193,6 +193,63 @@ def test_an_ignored_file_in_the_way_of_an_update_is_never_overwritten(world: Wor
     assert (head(world), world.read(ignored)) == (was, "precious\n")
 
 
+def test_an_ignored_file_that_a_replayed_commit_had_is_never_overwritten(world: World) -> None:
+    applied(world)
+    world.commit(APP, {".gitignore": "*.env\n"})
+    world.git(APP, "push", "--quiet", "origin", "main")
+    world.write(f"{APP}/secret.env", "by mistake\n")
+    world.git(APP, "add", "--force", "secret.env")
+    world.git(APP, "commit", "--quiet", "-m", "by mistake")
+    world.git(APP, "rm", "--quiet", "secret.env")
+    world.git(APP, "commit", "--quiet", "-m", "and out again")
+    world.write(f"{APP}/secret.env", "precious\n")
+    was = head(world)
+    world.commit("app", {"new.txt": "new\n"})
+
+    ran = run(world, "--strategy", "rebase")
+
+    assert (ran.exit_code, ran.json["status"]) == (0, "attention")
+    assert issue(ran, "path_conflict")["details"]["files"] == ["secret.env"]
+    assert (head(world), world.read(f"{APP}/secret.env")) == (was, "precious\n")
+
+
+@pytest.mark.parametrize("renames", ["true", "conflict"])
+@pytest.mark.parametrize("strategy", ["rebase", "merge"])
+def test_an_ignored_file_where_a_renamed_folder_gets_one_is_never_overwritten(
+    world: World, strategy: str, renames: str
+) -> None:
+    applied(world)
+    world.commit(APP, {"old/one.txt": "one\n", "old/two.txt": "two\n"})
+    world.git(APP, "push", "--quiet", "origin", "main")
+    world.git(APP, "config", "merge.directoryRenames", renames)
+    world.git(APP, "mv", "old", "new")
+    world.write(f"{APP}/.gitignore", "three.txt\n")
+    world.git(APP, "add", ".gitignore")
+    world.git(APP, "commit", "--quiet", "-m", "moved")
+    world.write(f"{APP}/new/three.txt", "precious\n")
+    was = head(world)
+    world.commit("app", {"old/three.txt": "theirs\n"})
+
+    ran = run(world, "--strategy", strategy)
+
+    assert (ran.exit_code, ran.json["status"]) == (0, "attention")
+    assert issue(ran, "path_conflict")["details"]["files"] == ["new/three.txt"]
+    assert (head(world), world.read(f"{APP}/new/three.txt")) == (was, "precious\n")
+
+
+def test_a_file_that_replayed_commits_take_away_and_bring_back_is_in_nobodys_way(world: World) -> None:
+    applied(world)
+    world.commit(APP, {"README.md": None})
+    mine = world.commit(APP, {"README.md": "back\n"})
+    world.commit("app", {"new.txt": "new\n"})
+
+    ran = run(world, "--strategy", "rebase")
+
+    assert (ran.exit_code, ran.json["status"]) == (0, "success"), ran.json
+    assert head(world) != mine
+    assert world.read(f"{APP}/README.md") == "back\n"
+
+
 def test_a_case_only_rename_is_followed(world: World) -> None:
     applied(world)
     new = world.commit("app", {"README.md": None, "readme.md": "# app\n"})
