@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Command, session_of
+from gr2.cli.command import Gr2Command, Seconds, session_of
 from gr2.model.outcome import Result
 
 _REPOS = click.option("--repo", "repos", multiple=True, metavar="REPO", help="Only this repo (repeatable).")
@@ -28,7 +28,7 @@ def plan(ctx: click.Context, repos: tuple[str, ...], groups: tuple[str, ...]) ->
 @_GROUPS
 @_REPOS
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), default=8, show_default=True, help="Repos at once.")
-@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
+@click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 @click.option(
     "--accept-url", "accept_urls", multiple=True, metavar="REPO", help="Move REPO to its new URL in the spec."
 )

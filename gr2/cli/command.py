@@ -93,6 +93,19 @@ def _global_options(own: Sequence[click.Parameter]) -> list[click.Parameter]:
     return options
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds: a real one, neither `nan` nor without end."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        seconds = float(super().convert(value, param, ctx))
+        if not seconds < 1e9:  # false for nan too
+            self.fail(f"{value} is not a number of seconds to wait.", param, ctx)
+        return seconds
+
+
 class _WithGlobals(click.Command):
     """Adds the global options, shown under a heading of their own."""
 

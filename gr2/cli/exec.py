@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gr2.cli.command import Gr2Command, Gr2Group, session_of
+from gr2.cli.command import Gr2Command, Gr2Group, Seconds, session_of
 from gr2.model.outcome import Result
 
 
@@ -50,7 +50,7 @@ def status(
 @_place_options
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), default=1, show_default=True, help="Checkouts at once.")
 @click.option("--fail-fast/--keep-going", default=False, help="Start nothing after a failure (default: keep going).")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For each checkout.")
+@click.option("--timeout", type=Seconds(0, min_open=True), metavar="SECONDS", help="For each checkout.")
 @click.option("--stream", is_flag=True, help="With --json: output as JSON Lines while it comes.")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, required=True, metavar="-- CMD...")
 @click.pass_context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Group, session_of
+from gr2.cli.command import Gr2Group, Seconds, session_of
 from gr2.model.outcome import Result
 
 MORE: dict[str, tuple[str, str]] = {
@@ -46,7 +46,7 @@ def lane() -> None:
 @click.option("--from", "source", default="", metavar="UNIT/LANE", help="Continue another lane's committed work.")
 @click.option("--sparse", multiple=True, metavar="DIR", help="Check out only DIR of each repo (repeatable).")
 @click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
-@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
+@click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 @click.pass_context
 def create(
     ctx: click.Context,
@@ -71,7 +71,7 @@ def create(
 @click.argument("repos", nargs=-1, required=True, metavar="REPO...")
 @click.option("--lane", "name", default="", metavar="LANE", help="The lane (default: the one in context).")
 @click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
-@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
+@click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 @click.pass_context
 def add(ctx: click.Context, *, repos: tuple[str, ...], name: str, trust_hooks: bool, wait: float) -> Result:
     """Give a lane more repos."""

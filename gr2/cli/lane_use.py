@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Command, invocation_of, session_of
+from gr2.cli.command import Gr2Command, Seconds, invocation_of, session_of
 from gr2.model.outcome import Result, Status
 
-_WAIT = click.option(
-    "--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others."
-)
+_WAIT = click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 _YES = click.option("--yes", is_flag=True, help="Agree to discard uncommitted work.")
 _TRUST = click.option("--trust-hooks", is_flag=True, help="Approve every repo's hooks for this run.")
 _ENTERED = {Status.SUCCESS, Status.ATTENTION, Status.PARTIAL_FAILURE}

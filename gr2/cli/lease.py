@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Group, session_of
+from gr2.cli.command import Gr2Group, Seconds, session_of
 from gr2.model.outcome import Result
 
 _MODES = click.Choice(("edit", "exec", "review"))
@@ -20,7 +20,7 @@ def lease() -> None:
 @click.argument("name", default="", metavar="[NAME]")
 @click.option("--mode", type=_MODES, default="edit", show_default=True, help="What for.")
 @click.option("--ttl", type=_TTL, default=900, show_default=True, metavar="S", help="Seconds it lasts.")
-@click.option("--wait", type=click.FloatRange(0), default=0.0, metavar="S", help="Seconds to wait for another's lease.")
+@click.option("--wait", type=Seconds(0), default=0.0, metavar="S", help="Seconds to wait for another's lease.")
 @click.option("--force", is_flag=True, help="Break another's lease. Needs --reason.")
 @click.option("--reason", default="", metavar="TEXT", help="Why it had to be broken; the other holder is told.")
 @click.pass_context

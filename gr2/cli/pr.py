@@ -7,14 +7,12 @@ import sys
 
 import click
 
-from gr2.cli.command import Gr2Group, inside, invocation_of, session_of
+from gr2.cli.command import Gr2Group, Seconds, inside, invocation_of, session_of
 from gr2.errors import Invalid
 from gr2.model.outcome import Result
 
 _LANE = click.option("--lane", default="", metavar="LANE", help="The lane (default: the one you are in).")
-_WAIT = click.option(
-    "--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others."
-)
+_WAIT = click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 _BODY_LIMIT = 4 << 20
 
 
@@ -97,10 +95,8 @@ def list_(ctx: click.Context, state: str) -> Result:
 
 @pr.command("checks", mutates=True)
 @click.option("--watch", is_flag=True, help="Look again until nothing is pending.")
-@click.option(
-    "--interval", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds between two looks."
-)
-@click.option("--timeout", type=click.FloatRange(0), default=None, help="Seconds to watch at most.")
+@click.option("--interval", type=Seconds(0.1), default=10.0, show_default=True, help="Seconds between two looks.")
+@click.option("--timeout", type=Seconds(0), default=None, help="Seconds to watch at most.")
 @_LANE
 @_WAIT
 @click.pass_context

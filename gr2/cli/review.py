@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Group, session_of
+from gr2.cli.command import Gr2Group, Seconds, session_of
 from gr2.model.outcome import Result
 
 
@@ -26,7 +26,7 @@ def requirements(ctx: click.Context, lane: str) -> Result:
 @review.command("checkout-pr", mutates=True)
 @click.argument("repo")
 @click.argument("number", type=click.IntRange(1, 2**31 - 1))
-@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for others.")
+@click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 @click.pass_context
 def checkout_pr(ctx: click.Context, repo: str, number: int, wait: float) -> Result:
     """Check out a pull request in a review lane. Again: move the lane to its new head."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gr2.cli.command import Gr2Command, Gr2Group, invocation_of, session_of
+from gr2.cli.command import Gr2Command, Gr2Group, Seconds, invocation_of, session_of
 from gr2.model.outcome import Result
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, STRATEGIES
 
@@ -89,7 +89,7 @@ def status(
     "--jobs", "-j", type=click.IntRange(1, 256), default=DEFAULT_JOBS, show_default=True, help="Repos at once."
 )
 @click.option("--keep-going", is_flag=True, help="Go on with other repos after a failure.")
-@click.option("--wait", type=click.FloatRange(0), default=0.0, help="Seconds to wait for another sync.")
+@click.option("--wait", type=Seconds(0), default=0.0, help="Seconds to wait for another sync.")
 @click.option("--offline", is_flag=True, help="Update from the mirrors as they are.")
 @click.option("--trust-hooks", is_flag=True, help="Approve hooks for this run. A sync makes nothing that runs any.")
 @click.pass_context

@@ -25,7 +25,8 @@ class Seen:
     expected: the branch it should be on, "" for any. pin: the commit it should be at, "" when it follows a branch.
     link: the symbolic link on the way to it, if any. busy: a merge, rebase and the like that waits for a person.
     target: the commit it should move to, None when the remote has no such branch. tracking: what the checkout itself
-    remembers of that branch. remote_default: the remote's own default branch.
+    remembers of that branch. followed: whether the remote is known to have had that branch.
+    remote_default: the remote's own default branch.
     """
 
     checkout: Checkout
@@ -38,6 +39,7 @@ class Seen:
     pin: str = ""
     target: str | None = None
     tracking: str | None = None
+    followed: bool = False
     remote_default: str = ""
 
     @property
@@ -138,7 +140,7 @@ def _mismatch(seen: Seen) -> Verdict:
 
 
 def _without_upstream(seen: Seen) -> Verdict:
-    deleted = seen.tracking is not None
+    deleted = seen.tracking is not None or seen.followed
     message = f"the remote has no branch {seen.branch}" + (" any more" if deleted else " yet")
     hint = f"git -C {seen.checkout.path} push -u origin HEAD"
     if deleted:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from gr2.edges.files import first_link
-from gr2.edges.git.refs import head_commit
 from gr2.errors import Gr2Error
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue, Operation
@@ -20,6 +19,7 @@ from gr2.model.url import canonical
 from gr2.ops.adopt_url import AcceptUrl, recorded_origin
 from gr2.ops.materialize import MakeCheckout, MakeUnit, SeedMirror, canonical_url, default_branch, unit_text
 from gr2.ops.steps import Step
+from gr2.ops.strays import not_in_spec
 from gr2.session import Session
 from gr2.store.lanes import read_lanes
 from gr2.store.mirrors import Mirror, MirrorKind, inspect_mirror
@@ -242,38 +242,4 @@ def is_checkout(path: str) -> bool:
     git = os.path.join(path, ".git")
     return os.path.isfile(git) or (
         os.path.isfile(os.path.join(git, "HEAD")) and os.path.isdir(os.path.join(git, "objects"))
-    )
-
-
-def not_in_spec(session: Session) -> list[Issue]:
-    """Mirrors and checkouts that the spec no longer names; they are left alone."""
-    issues = []
-    known = {repo.name for repo in session.spec.repos}
-    for entry in _entries(session.layout.mirrors):
-        name = entry.removesuffix(".git")
-        if entry.endswith(".git") and name not in known:
-            issues.append(_stray(name, f".grip/cache/repos/{entry}"))
-    for unit in session.spec.units:
-        for entry in _entries(session.layout.at(f"{unit.path}/repos")):
-            if entry not in unit.repos and head_commit(session.layout.at(f"{unit.path}/repos/{entry}/.git")):
-                issues.append(_stray(entry, f"{unit.path}/repos/{entry}"))
-    return issues
-
-
-def _entries(path: str) -> list[str]:
-    try:
-        return sorted(os.listdir(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _stray(name: str, path: str) -> Issue:
-    return Issue(
-        code="repo_not_in_spec",
-        scope="repo",
-        subject=name,
-        message=f"{path} is not in the spec; it is left alone",
-        hint=f"add {name} to the spec, or remove {path} yourself",
-        blocking=False,
-        details={"path": path},
     )

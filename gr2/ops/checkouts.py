@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from gr2.edges.git import CheckoutState, Place, parse_status
+from gr2.edges.git.refs import head_branch
 from gr2.edges.git.status import STATUS_ARGS, in_progress
 from gr2.edges.process import Command
 from gr2.errors import Gr2Error
@@ -102,20 +103,20 @@ def inspect(session: Session, checkouts: Iterable[Checkout]) -> tuple[list[RepoR
 
 def _base_as_upstream(checkout: Checkout, path: str) -> list[tuple[str, str]]:
     """Configuration that makes git count a branch without upstream against the checkout's base, in the same process."""
-    try:
-        with open(os.path.join(path, ".git/HEAD"), encoding="utf-8", errors="surrogateescape") as file:
-            head = file.read()
-        with open(os.path.join(path, ".git/config"), encoding="utf-8", errors="surrogateescape") as file:
-            config = file.read(1 << 20)
-    except OSError:
-        return []
-    branch = head.removeprefix("ref: refs/heads/").strip()
-    if not head.startswith("ref: refs/heads/") or _has_upstream(config, branch):
+    git_dir = os.path.join(path, ".git")
+    branch = head_branch(git_dir)
+    if branch is None or has_upstream(git_dir, branch):
         return []
     return [(f"branch.{branch}.remote", "origin"), (f"branch.{branch}.merge", f"refs/heads/{checkout.base}")]
 
 
-def _has_upstream(config: str, branch: str) -> bool:
+def has_upstream(git_dir: str, branch: str) -> bool:
+    """Whether the configuration of the repository at `git_dir` says which branch of a remote `branch` follows."""
+    try:
+        with open(os.path.join(git_dir, "config"), encoding="utf-8", errors="surrogateescape") as file:
+            config = file.read(1 << 20)
+    except OSError:
+        return False
     _, found, after = f"\n{config}".partition(f'\n[branch "{branch}"]')
     for line in after.split("\n")[1:] if found else ():
         if line[:1] not in (" ", "\t"):

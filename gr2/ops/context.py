@@ -48,7 +48,7 @@ def find_repo(session: Workspace, name: str) -> Repo:
 def select_repos(session: Workspace, names: Iterable[str] = (), groups: Iterable[str] = ()) -> tuple[Repo, ...]:
     """The repos that options name, in declared order; all when they name none.
 
-    Raises Invalid `unknown_repo`, or `unknown_repo_group` for a group that no repo belongs to.
+    Raises Invalid `unknown_repo`, or `unknown_group` for a group that no repo belongs to.
     """
     names, groups = tuple(names), tuple(groups)
     chosen = {find_repo(session, name).name for name in names}
@@ -56,7 +56,7 @@ def select_repos(session: Workspace, names: Iterable[str] = (), groups: Iterable
         members = session.spec.repos_of_group(group)
         if not members:
             known = sorted({group for repo in session.spec.repos for group in repo.groups})
-            raise unknown("repo_group", group, known, hint="gr2 spec show")
+            raise unknown("group", group, known, hint="gr2 spec show")
         chosen |= {repo.name for repo in members}
     if not names and not groups:
         return session.spec.repos

@@ -19,6 +19,7 @@ from gr2.model.spec import Repo
 from gr2.model.sync import Seen
 from gr2.model.url import canonical
 from gr2.ops.adopt_url import recorded_origin
+from gr2.ops.checkouts import has_upstream
 from gr2.ops.materialize import canonical_url, default_branch, remote_url, revision_commit
 from gr2.ops.sync_select import Chosen
 from gr2.session import Session
@@ -166,8 +167,14 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
         pin=pin,
         target=target,
         tracking=tracking,
+        followed=branch is not None and target is None and _was_pushed(git_dir, branch, lane),
         remote_default=found.mirror.head() or found.default,
     )
+
+
+def _was_pushed(git_dir: str, branch: str, lane: Lane | None) -> bool:
+    """Whether the remote once had the branch, as far as this side remembers."""
+    return has_upstream(git_dir, branch) or (lane is not None and lane.pr_group_id is not None)
 
 
 def _position(git_dir: str) -> tuple[str | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import ClassVar
 
@@ -18,7 +18,8 @@ from gr2.ops.sync_plan import Left
 @dataclass(frozen=True, kw_only=True)
 class SyncRunResult(MutationResult):
     """What a sync did. The four lists are disjoint; each repo counts once in the three numbers: failed before updated
-    before skipped, and one that was up to date nowhere."""
+    before skipped, and one that was up to date nowhere. retry: the command that continues, and is safe to run again; ""
+    when there is nothing left to do."""
 
     shows_issues: ClassVar[bool] = False
 
@@ -30,13 +31,16 @@ class SyncRunResult(MutationResult):
     repos_skipped: int = 0
     repos_failed: int = 0
     duration_ms: int = 0
+    retry: str = ""
 
 
 @dataclass
 class Record:
-    """Everything that came of a sync so far. `went_on`: something was done in spite of what was blocked."""
+    """Everything that came of a sync so far. command: gives what was typed. went_on: something was done in spite of
+    what was blocked."""
 
     run: Mutation
+    command: Callable[[], str]
     completed: list[Operation] = field(default_factory=list)
     blocked: list[Operation] = field(default_factory=list)
     failed: list[Operation] = field(default_factory=list)
@@ -131,6 +135,7 @@ class Record:
             repos_skipped=event.repos_skipped,
             repos_failed=event.repos_failed,
             duration_ms=event.duration_ms,
+            retry="" if status in {Status.SUCCESS, Status.ATTENTION} else self.command(),
         )
 
     def _status(self) -> Status:

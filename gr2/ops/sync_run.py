@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gr2.edges.clock import timestamp
@@ -67,13 +68,39 @@ def sync_run(session: Session, selection: Selection, options: SyncOptions) -> Sy
     names = tuple(repo.name for repo in chosen.repos)
     try:
         with mutation(session, "sync.run", repos=names, lock="sync", wait=options.wait) as run:
-            return _Sync(run, chosen, options).run()
+            return _Sync(run, chosen, selection, options).run()
     except Blocked as error:
         if error.code != "workspace_locked" or hasattr(error, "operation_id"):
             raise
         locked = error
     with mutation(session, "sync.run", repos=names, lock=None, constraints=False) as run:
-        return _Sync(run, chosen, options).refused(locked)
+        return _Sync(run, chosen, selection, options).refused(locked)
+
+
+def command_line(selection: Selection, options: SyncOptions) -> str:
+    """What to type for the same sync again."""
+    import shlex
+
+    words = ["gr2", "sync", "run"]
+    for flag, names in (
+        ("--lane", selection.lanes),
+        ("--unit", selection.units),
+        ("--repo", selection.repos),
+        ("--group", selection.groups),
+    ):
+        for name in names:
+            words += [flag, name]
+    usual = SyncOptions()
+    for flag, value, default in (
+        ("--dirty", options.dirty, usual.dirty),
+        ("--strategy", options.strategy, usual.strategy),
+        ("--jobs", options.jobs, usual.jobs),
+    ):
+        words += [flag, str(value)] if value != default else []
+    words += [flag for flag, is_on in (("--yes", options.yes), ("--keep-going", options.keep_going)) if is_on]
+    words += ["--offline"] if options.offline else []
+    words += ["--wait", f"{options.wait:g}"] if options.wait else []
+    return shlex.join(words)
 
 
 @dataclass
@@ -87,12 +114,12 @@ class _Mirrors:
 class _Sync:
     """One run, from its first event to its last."""
 
-    def __init__(self, run: Mutation, chosen: Chosen, options: SyncOptions) -> None:
+    def __init__(self, run: Mutation, chosen: Chosen, selection: Selection, options: SyncOptions) -> None:
         self._run = run
         self._session = run.session
         self._chosen = chosen
         self._options = options
-        self._record = Record(run)
+        self._record = Record(run, partial(command_line, selection, options))
 
     def run(self) -> SyncRunResult:
         """Do it all. Whatever happens, `sync.completed` is written once."""
@@ -151,7 +178,7 @@ class _Sync:
 
     def _add_strays(self) -> None:
         if self._chosen.whole:
-            from gr2.ops.apply_plan import not_in_spec
+            from gr2.ops.strays import not_in_spec
 
             self._record.add_issues(not_in_spec(self._session))
 

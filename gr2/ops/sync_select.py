@@ -66,7 +66,7 @@ class Obstacles:
 def choose(session: Session, selection: Selection) -> Chosen:
     """The checkouts that the selection means. Archived lanes are passed over, frozen ones unless they are named.
 
-    Raises Invalid `unknown_lane`, `unknown_unit`, `unknown_repo`, `unknown_repo_group`, `unit_required`.
+    Raises Invalid `unknown_lane`, `unknown_unit`, `unknown_repo`, `unknown_group`, `unit_required`.
     """
     spec = session.spec
     wanted = select_repos(session, selection.repos, selection.groups)

@@ -64,7 +64,7 @@ def sync_status(
     answers = status.answers(looks, rows)
     issues = [issue for look in looks for issue in look.issues]
     if chosen.whole:
-        from gr2.ops.apply_plan import not_in_spec
+        from gr2.ops.strays import not_in_spec
 
         issues += not_in_spec(session)
     issues += unreadable

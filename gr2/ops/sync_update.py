@@ -227,9 +227,9 @@ class _Move:
         moves = {"fast-forward": self._fast_forward, "pin": self._pin, "merge": self._merge, "rebase": self._rebase}
         try:
             moves[update.kind]()
-        except GitError:
+        except GitError as error:
             if not self._is_done():
-                raise
+                raise self._in_the_way(error) from error
         head = head_commit(self._place.git_dir)
         if head is None:
             raise Failed("git_failed", "HEAD cannot be read after the update", scope="repo")
@@ -244,6 +244,14 @@ class _Move:
         remove_stale_locks(self._place.git_dir, since_ns=since, work_tree=self._place.work_tree or "")
         args = ["merge-base", "--is-ancestor", self._update.to, str(head)]
         return self._git.succeeds(args, at=self._place)
+
+    def _in_the_way(self, error: GitError) -> Failed:
+        """The error, for people, where git found files that it was told not to look at (git-update-index(1))."""
+        if "would be overwritten by" not in error.stderr:
+            return error
+        path = self._update.seen.checkout.path
+        hint = f"git -C {path} ls-files -v tells of assume-unchanged (h) and skip-worktree (S); then gr2 sync run"
+        return Failed("path_conflict", error.message, scope=error.scope, hint=hint, details=error.details)
 
     def _fast_forward(self) -> None:
         args = ["merge", "--quiet", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--no-stat"]

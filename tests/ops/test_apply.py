@@ -238,6 +238,7 @@ def test_what_the_spec_no_longer_names_is_reported_and_left_alone(world: World) 
     assert (ran.exit_code, ran.json["status"]) == (0, "attention")
     assert {issue["details"]["path"] for issue in ran.json["issues"]} == {
         ".grip/cache/repos/api.git",
+        "repos/api",
         "agents/alpha/repos/api",
     }
     assert os.path.isdir(world.path("agents/alpha/repos/api/.git"))

@@ -298,6 +298,53 @@ def test_a_branch_deleted_on_the_remote_is_told(world: World) -> None:
     assert "origin/feat" not in world.git(lane, "branch", "--remotes")
 
 
+def test_a_branch_deleted_on_the_remote_is_told_by_every_sync(world: World) -> None:
+    lane = with_lane(world)
+    world.git(lane, "push", "--quiet", "--set-upstream", "origin", "feat")
+    run(world)
+    world.git(world.remote("app"), "branch", "--quiet", "-D", "feat")
+
+    told = [issue(run(world), "no_upstream") for _ in range(2)]
+
+    assert [each["details"]["deleted"] for each in told] == [True, True]
+    assert [each["hint"] for each in told] == ["gr2 lane archive alpha/feat"] * 2
+
+
+def test_the_command_that_continues_is_the_one_that_was_typed(world: World) -> None:
+    applied(world, repos=["app", "api"])
+    shutil.rmtree(world.remote("api"))
+    options = ["--repo", "api", "--repo", "app", "--dirty", "discard", "--strategy", "merge", "--yes", "--keep-going"]
+
+    ran, fine = run(world, *options), run(world, "--repo", "app")
+
+    assert ran.json["retry"] == f"gr2 sync run {' '.join(options)}"
+    assert fine.json["retry"] == ""
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_changed_file_that_git_was_told_not_to_look_at_is_named(world: World, flag: str) -> None:
+    applied(world)
+    world.git(APP, "update-index", flag, "README.md")
+    world.write(f"{APP}/README.md", "mine\n")
+    world.commit("app", {"README.md": "theirs\n"})
+
+    ran = run(world)
+
+    told = issue(ran, "path_conflict")
+    assert told["message"].endswith("would be overwritten by merge: README.md")
+    assert "assume-unchanged" in told["hint"]
+    assert world.read(f"{APP}/README.md") == "mine\n"
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e400", "-1"])
+def test_a_wait_that_is_no_number_of_seconds_is_a_usage_error(world: World, seconds: str) -> None:
+    applied(world)
+
+    ran = run(world, "--wait", seconds)
+
+    assert (ran.exit_code, ran.json["issues"][0]["code"]) == (2, "usage")
+
+
 def test_a_renamed_default_branch_is_told_and_no_branch_is_switched(world: World) -> None:
     applied(world)
     before = head(world)
@@ -330,8 +377,34 @@ def test_a_repo_removed_from_the_spec_is_told_and_never_deleted(world: World) ->
     ran = run(world)
 
     assert ran.json["status"] == "attention"
-    assert issue(ran, "repo_not_in_spec")["details"]["path"] == ".grip/cache/repos/api.git"
+    told = {each["details"]["path"]: each["hint"] for each in ran.json["issues"] if each["code"] == "repo_not_in_spec"}
+    mirror = ".grip/cache/repos/api.git"
+    assert told == {
+        mirror: f"add api to the spec, or remove its checkouts, then {mirror} yourself",
+        "repos/api": "add api to the spec, or remove repos/api yourself",
+    }
     assert os.path.isdir(world.path("repos/api/.git"))
+
+
+def test_every_checkout_of_a_repo_removed_from_the_spec_is_told(world: World) -> None:
+    lane = with_lane(world, repos=["app", "api"])
+    world.write_spec(repos=["api"], units=["alpha"])
+
+    ran = run(world)
+
+    told = {each["details"]["path"] for each in ran.json["issues"] if each["code"] == "repo_not_in_spec"}
+    assert told == {".grip/cache/repos/app.git", "repos/app", "agents/alpha/repos/app", lane}
+
+
+def test_a_repo_removed_from_a_unit_alone_is_told_so(world: World) -> None:
+    applied(world, repos=["app", "api"], units=["alpha"])
+    world.write_spec(repos=["app", "api"], units={"alpha": {"repos": ["app"]}})
+
+    ran = run(world)
+
+    told = issue(ran, "repo_not_in_spec")
+    assert told["message"] == "agents/alpha/repos/api is not in the repos of alpha; it is left alone"
+    assert told["hint"] == "add api to the repos of alpha, or remove agents/alpha/repos/api yourself"
 
 
 def test_a_repo_whose_url_changed_in_the_spec_is_blocked(world: World) -> None:
@@ -510,7 +583,7 @@ def test_a_reference_repo_is_updated_like_others(world: World) -> None:
         (["--lane", "nope"], "unknown_lane"),
         (["--unit", "nope"], "unknown_unit"),
         (["--repo", "ap"], "unknown_repo"),
-        (["--group", "nope"], "unknown_repo_group"),
+        (["--group", "nope"], "unknown_group"),
         (["--strategy", "rebas"], "unknown_strategy"),
         (["--dirty", "stahs"], "unknown_plugin"),
     ],

@@ -167,6 +167,6 @@ def test_a_run_says_what_changed_what_did_not_and_what_to_type(world: World) -> 
 
     assert "Updated 1 checkout\n" in ran.stdout
     assert "Failed: api\n" in ran.stdout
-    assert ran.stdout.splitlines()[-1] == "  gr2 sync run"
+    assert ran.stdout.splitlines()[-1] == "  gr2 sync run --keep-going"
     assert "error[remote_unreachable]" in ran.stderr
     assert head(world, "repos/api") == before

@@ -81,7 +81,7 @@ def _next(result: SyncRunResult, screen: Screen) -> None:
         screen.line("What is done stays done; the same command again continues:")
     else:
         return
-    screen.command("gr2 sync run")
+    screen.command(result.retry)
 
 
 def _names(items: Sequence[Operation]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 from gr2.edges.git.guard import Guard, guard_for
 from gr2.edges.process import NOT_FOUND, Command, Completed, Listener, Runner
@@ -288,13 +289,21 @@ def _own_diff(args: Sequence[str]) -> Sequence[str]:
 
 
 def _reason(stderr: str) -> str:
-    """git's own reason in one line: its first `fatal:` or `error:`, else its last line."""
-    lines = [line.strip() for line in stderr.replace("\r", "\n").splitlines() if line.strip()]
-    for line in lines:
-        match = re.match(r"(?:fatal|error|remote: error): (.*)", line, re.IGNORECASE)
+    """git's own reason in one line: its first `fatal:` or `error:`, with the names below it, else its last line."""
+    lines = [line.rstrip() for line in stderr.replace("\r", "\n").splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        match = re.match(r"\s*(?:fatal|error|remote: error): (.*)", line, re.IGNORECASE)
+        if match and match.group(1).endswith(":"):
+            return f"{match.group(1)} {', '.join(_listed(lines[number + 1 :]))}".rstrip(" :")
         if match:
             return match.group(1).rstrip(".")
-    return lines[-1].rstrip(".") if lines else ""
+    return lines[-1].strip().rstrip(".") if lines else ""
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    """The first few of the indented lines at the beginning of `lines`."""
+    names = list(takewhile(lambda line: line[0] in " \t", lines))
+    return [name.strip() for name in names[:3]] + (["..."] if len(names) > 3 else [])
 
 
 def _variables(config: Sequence[tuple[str, str]], *, first: int = 0) -> dict[str, str]:

@@ -1,0 +1,93 @@
+"""What lies in the workspace and the spec no longer names. It is told, and left alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from gr2.edges.git.refs import head_commit
+from gr2.model.lane import LaneState
+from gr2.model.outcome import Issue
+from gr2.session import Session
+from gr2.store.lanes import read_lanes
+
+
+def not_in_spec(session: Session) -> list[Issue]:
+    """Mirrors and checkouts that the spec no longer names; they are left alone."""
+    known = {repo.name for repo in session.spec.repos}
+    mirrors = [name for name in _entries(session.layout.mirrors) if name.endswith(".git")]
+    gone = [name.removesuffix(".git") for name in mirrors if name.removesuffix(".git") not in known]
+    left = [*_left_of_units(session)]
+    if gone:
+        left += [*_left_of_shared(session, gone), *_left_of_lanes(session, gone)]
+    issues = []
+    for name in gone:
+        first = "its checkouts, then " if any(repo == name for repo, _, _ in left) else ""
+        path = f".grip/cache/repos/{name}.git"
+        issues.append(_stray(name, path, f"add {name} to the spec, or remove {first}{path} yourself"))
+    for name, path, unit in left:
+        where = f"the repos of {unit}" if unit and name in known else "the spec"
+        issues.append(_stray(name, path, f"add {name} to {where}, or remove {path} yourself", where=where))
+    return issues
+
+
+def _left_of_units(session: Session) -> Iterator[tuple[str, str, str]]:
+    """Repo, path and unit of each checkout in the place of a unit's that the unit does not name."""
+    for unit in session.spec.units:
+        for entry in _entries(session.layout.at(f"{unit.path}/repos")):
+            path = f"{unit.path}/repos/{entry}"
+            if entry not in unit.repos and head_commit(session.layout.at(f"{path}/.git")):
+                yield entry, path, unit.name
+
+
+def _left_of_shared(session: Session, gone: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """The same for checkouts beside the shared ones that borrow from the mirror of a repo that is gone."""
+    named = {repo.path for repo in session.spec.repos}
+    folders = dict.fromkeys(["repos", *(os.path.dirname(path) for path in named)])
+    for folder in folders:
+        for entry in _entries(session.layout.at(folder)):
+            path = f"{folder}/{entry}" if folder else entry
+            if path not in named:
+                lender = _lender(session, path)
+                if lender in gone:
+                    yield lender, path, ""
+
+
+def _left_of_lanes(session: Session, gone: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """The same for the checkouts of lanes."""
+    for lane in read_lanes(session.layout, session.spec):
+        unit = session.spec.unit(lane.unit)
+        for repo in lane.repos:
+            if repo in gone and unit is not None and lane.state is not LaneState.ARCHIVED:
+                yield repo, f"{unit.path}/lanes/{lane.name}/repos/{repo}", lane.unit
+
+
+def _lender(session: Session, path: str) -> str:
+    """The repo whose mirror the checkout at `path` borrows objects from, "" for none."""
+    try:
+        with open(session.layout.at(f"{path}/.git/objects/info/alternates"), encoding="utf-8") as file:
+            first = file.readline().rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    mirror, objects = os.path.split(first)
+    inside = objects == "objects" and os.path.dirname(mirror) == session.layout.mirrors
+    return os.path.basename(mirror).removesuffix(".git") if inside else ""
+
+
+def _entries(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _stray(name: str, path: str, hint: str, *, where: str = "the spec") -> Issue:
+    return Issue(
+        code="repo_not_in_spec",
+        scope="repo",
+        subject=name,
+        message=f"{path} is not in {where}; it is left alone",
+        hint=hint,
+        blocking=False,
+        details={"path": path},
+    )
