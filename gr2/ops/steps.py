@@ -139,8 +139,19 @@ class _Loop:
         return result
 
 
-def place_of(operation: Operation) -> str:
-    """What to call the place of an operation in a line of progress: "app", "app (alpha)", "app (alpha/feat)"."""
+class Placed(Protocol):
+    """Something about a repo, unit or lane: an operation, a row."""
+
+    @property
+    def repo(self) -> str: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def lane(self) -> str | None: ...
+
+
+def place_of(operation: Placed) -> str:
+    """What to call the place of an operation or row in a line of progress: "app", "app (alpha)", "app (alpha/feat)"."""
     owner = "/".join(part for part in (operation.unit, operation.lane) if part)
     if not operation.repo:
         return owner

@@ -170,3 +170,12 @@ def test_a_run_says_what_changed_what_did_not_and_what_to_type(world: World) -> 
     assert ran.stdout.splitlines()[-1] == "  gr2 sync run --keep-going"
     assert "error[remote_unreachable]" in ran.stderr
     assert head(world, "repos/api") == before
+
+
+def test_only_checkouts_without_a_warning_are_called_clean(world: World) -> None:
+    applied(world, repos=["app", "api", "web"])
+    world.git(APP, "checkout", "--quiet", "--detach")
+
+    ran = world.call("sync", "status")
+
+    assert "2 other checkouts are as the remote was at the last fetch, and clean.\n" in ran.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gr2.cli.screen import Screen, text_for
 from gr2.cli.text.repo import branch_of, distance, work_of
 from gr2.model.outcome import Status
+from gr2.ops.steps import place_of
 from gr2.ops.sync_status import SyncStatusResult
 
 _DOING = {"checkout.update": "update", "cache.seed": "fetch for the first time"}
@@ -22,9 +23,11 @@ def show_sync_status(result: SyncStatusResult, screen: Screen) -> None:
         if len(odd) > MANY:
             screen.line(f"  ... and {len(odd) - MANY} more (gr2 repo status)", "dim")
         screen.line()
-    same = len(result.repos) - len(odd)
+    warned = {issue.subject for issue in result.issues}
+    same = sum(row not in odd and not warned & {row.path, place_of(row)} for row in result.repos)
     if same:
-        screen.line(f"{_checkouts(same)} as the remote was at the last fetch, and clean.")
+        which = _checkouts(same, "other " if same < len(result.repos) else "")
+        screen.line(f"{which} as the remote was at the last fetch, and clean.")
     updates = [item for item in result.operations if item.kind == "checkout.update"]
     seeds = [item for item in result.operations if item.kind == "cache.seed"]
     if updates or seeds:
@@ -38,5 +41,5 @@ def show_sync_status(result: SyncStatusResult, screen: Screen) -> None:
         screen.command(f"gr2 sync run{dirty}{strategy}")
 
 
-def _checkouts(number: int) -> str:
-    return f"{number} checkout" + (" is" if number == 1 else "s are")
+def _checkouts(number: int, other: str) -> str:
+    return f"{number} {other}checkout" + (" is" if number == 1 else "s are")
