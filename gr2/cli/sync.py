@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,25 +37,29 @@ _OPTIONS = (
 )
 
 
-def _with_selection(function: Callable[..., Any]) -> Callable[..., Any]:
+def _selecting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that select checkouts, and what they say as `selection`."""
+
+    @wraps(function)
+    def selecting(
+        *,
+        lanes: tuple[str, ...],
+        units: tuple[str, ...],
+        repos: tuple[str, ...],
+        groups: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        from gr2.ops.sync_select import Selection
+
+        # The global option may have named one before the subcommand.
+        before = invocation_of(click.get_current_context()).unit
+        units = (before, *units) if before and before not in units else units
+        selection = Selection(lanes=lanes, units=units, repos=repos, groups=groups)
+        return function(selection=selection, **others)
+
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-def _selection(
-    ctx: click.Context,
-    lanes: tuple[str, ...],
-    units: tuple[str, ...],
-    repos: tuple[str, ...],
-    groups: tuple[str, ...],
-) -> Selection:
-    from gr2.ops.sync_select import Selection
-
-    # The global option may have named one before the subcommand.
-    before = invocation_of(ctx).unit
-    units = (before, *units) if before and before not in units else units
-    return Selection(lanes=lanes, units=units, repos=repos, groups=groups)
+        selecting = option(selecting)
+    return selecting
 
 
 @click.group("sync", cls=Gr2Group)
@@ -63,27 +68,17 @@ def sync() -> None:
 
 
 @sync.command("status", cls=Gr2Command)
-@_with_selection
+@_selecting
 @click.pass_context
-def status(
-    ctx: click.Context,
-    lanes: tuple[str, ...],
-    units: tuple[str, ...],
-    repos: tuple[str, ...],
-    groups: tuple[str, ...],
-    dirty: str,
-    strategy: str,
-) -> Result:
+def status(ctx: click.Context, *, selection: Selection, dirty: str, strategy: str) -> Result:
     """What a run would find and do. Contacts no remote and writes nothing at all."""
     from gr2.ops.sync_status import sync_status
 
-    session = session_of(ctx)
-    selection = _selection(ctx, lanes, units, repos, groups)
-    return sync_status(session, selection, dirty=dirty, strategy=strategy)
+    return sync_status(session_of(ctx), selection, dirty=dirty, strategy=strategy)
 
 
 @sync.command("run", cls=Gr2Command, mutates=True)
-@_with_selection
+@_selecting
 @click.option("--yes", is_flag=True, help="Really discard, with --dirty discard.")
 @click.option(
     "--jobs", "-j", type=click.IntRange(1, 256), default=DEFAULT_JOBS, show_default=True, help="Repos at once."
@@ -95,10 +90,8 @@ def status(
 @click.pass_context
 def run(
     ctx: click.Context,
-    lanes: tuple[str, ...],
-    units: tuple[str, ...],
-    repos: tuple[str, ...],
-    groups: tuple[str, ...],
+    *,
+    selection: Selection,
     dirty: str,
     strategy: str,
     yes: bool,
@@ -118,4 +111,4 @@ def run(
     options = SyncOptions(
         dirty=dirty, yes=yes, strategy=strategy, jobs=jobs, keep_going=keep_going, wait=wait, offline=offline
     )
-    return sync_run(session_of(ctx), _selection(ctx, lanes, units, repos, groups), options)
+    return sync_run(session_of(ctx), selection, options)
