@@ -119,7 +119,6 @@ def _run(ctx: click.Context, command: PluginCommand, offer: Offer, values: dict[
     run = invocation_of(ctx)
     session = _session(ctx, command)
     call = command.run if offer.is_builtin else _isolated(command.run, offer)
-    run.text = _text(command, offer, run)
     with diverted_stdout():
         if command.operation:
             from gr2.ops.mutation import mutation
@@ -131,6 +130,8 @@ def _run(ctx: click.Context, command: PluginCommand, offer: Offer, values: dict[
     if not isinstance(found, MutationResult if command.operation else Result):
         raise offer.failed(f"its function returned {type(found).__name__}, not a result")
     _check_document(found, offer)
+    # Only now: the text of an error is not the command's.
+    run.text = _text(command, offer, run)
     return found
 
 

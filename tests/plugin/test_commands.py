@@ -126,6 +126,14 @@ def test_text_is_what_its_function_shows(desk: Place) -> None:
     assert ran.stdout == "Said\nA  B\n1  2\n"
 
 
+def test_an_error_is_shown_as_every_error_is(desk: Place) -> None:
+    ran = desk.gr2("desk", "change", "--fail", "gr2")
+
+    assert ran.exit_code == 3
+    assert ran.stdout == ""
+    assert ran.stderr.splitlines() == ["error[desk_closed]: the desk is closed", "  help: come back"]
+
+
 def test_without_a_workspace_it_is_refused_like_any_command(place: Place) -> None:
     place.install("desk", GROUP)
 
