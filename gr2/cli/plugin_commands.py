@@ -13,7 +13,7 @@ from gr2.cli.usage import asks_for
 from gr2.errors import Gr2Error
 
 if TYPE_CHECKING:
-    from gr2.model.outcome import Result
+    from gr2.model.outcome import Issue, Result
     from gr2.plugin.commands import Argument, Option, PluginCommand, PluginGroup
     from gr2.plugin.manager import Offer, Plugins
     from gr2.session import Session
@@ -119,6 +119,7 @@ def _run(ctx: click.Context, command: PluginCommand, offer: Offer, values: dict[
     run = invocation_of(ctx)
     session = _session(ctx, command)
     call = command.run if offer.is_builtin else _isolated(command.run, offer)
+    fed = _feed(session, command)
     with diverted_stdout():
         if command.operation:
             from gr2.ops.mutation import mutation
@@ -132,7 +133,27 @@ def _run(ctx: click.Context, command: PluginCommand, offer: Offer, values: dict[
     _check_document(found, offer)
     # Only now: the text of an error is not the command's.
     run.text = _text(command, offer, run)
-    return found
+    return _with_issues(found, fed)
+
+
+def _feed(session: Session, command: PluginCommand) -> tuple[Issue, ...]:
+    """What kept the sink that the command reads from getting all events."""
+    if not command.feeds or not command.needs_workspace:
+        return ()
+    from gr2.ops.deliver import feed_for_reader
+
+    return feed_for_reader(session, command.feeds)
+
+
+def _with_issues(found: Result, issues: tuple[Issue, ...]) -> Result:
+    from dataclasses import replace
+
+    from gr2.model.outcome import Status
+
+    if not issues:
+        return found
+    status = Status.ATTENTION if found.status in {Status.OK, Status.SUCCESS} else found.status
+    return replace(found, status=status, issues=(*found.issues, *issues))
 
 
 def _check_document(found: Result, offer: Offer) -> None:

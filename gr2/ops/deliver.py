@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from gr2.errors import Gr2Error, Interrupted, Invalid
 from gr2.model.outcome import EXIT_CODES, Issue, Result, Status, StreamedResult
@@ -16,6 +17,7 @@ from gr2.store.operations import refuse_linked_directories
 from gr2.store.sink_state import read_sink_state, write_sink_state
 
 BUDGET_SECONDS = 2.0
+READER_SECONDS = 10.0
 POLL_SECONDS = 0.1
 
 
@@ -136,6 +138,38 @@ def _status(rows: Sequence[SinkRow], errors: Sequence[Gr2Error], signum: int | N
     if any(row.pending or row.dead_lettered for row in rows):
         return Status.ATTENTION
     return Status.SUCCESS
+
+
+def feed_for_reader(session: Session, name: str, *, seconds: float = READER_SECONDS) -> tuple[Issue, ...]:
+    """Give the sink `name` what it has not had, for whoever is about to read what it makes of that, for at most
+    `seconds` and some more to wait for another process that does the same. What keeps the reader from seeing
+    everything comes back as issues that do not block; only Interrupted is raised."""
+    end = session.clock.monotonic() + seconds
+    order = Order(until=end, in_spite=True, wait=min(session.wait_seconds, BUDGET_SECONDS))
+    try:
+        refuse_linked_directories(session.layout)
+        with closing(Feeder(session, name)) as feeder:
+            fed = feeder.feed(order)
+    except Interrupted:
+        raise
+    except Gr2Error as error:
+        return (Issue.from_error(error, blocking=False),)
+    if fed.issues:
+        return tuple(replace(issue, blocking=False) for issue in fed.issues)
+    cut_short = fed.row.last_error or session.clock.monotonic() >= end
+    return (_pending(fed.row),) if fed.row.pending and cut_short else ()
+
+
+def _pending(row: SinkRow) -> Issue:
+    count = "1 event waits" if row.pending == 1 else f"{row.pending} events wait"
+    return Issue(
+        code="events_pending",
+        scope="event",
+        subject=row.sink,
+        message=f"{count} to be delivered to {row.sink}" + (f": {row.last_error}" if row.last_error else ""),
+        hint=f"gr2 events deliver --sink {row.sink}",
+        blocking=False,
+    )
 
 
 def deliver_pending(session: Session, *, budget: float = BUDGET_SECONDS) -> None:

@@ -56,6 +56,8 @@ class PluginCommand:
     operation: set for a command that changes something, for example `verify.run`: then `run` is called as
     `run(session, mutation, **values)` inside a mutation of that name, with `mutation.operation_id` and
     `mutation.emit(event)`, and returns a `gr2.api.MutationResult`.
+    feeds: for a command that reads what an event sink made: the sink's name. It is fed before `run` is called, for a
+    few seconds at most; what kept it from getting everything is added to the result's issues and does not block.
     """
 
     name: str
@@ -64,6 +66,7 @@ class PluginCommand:
     text: Callable[[Any, Screen], None]
     params: tuple[Argument | Option, ...] = ()
     operation: str = ""
+    feeds: str = ""
     needs_workspace: bool = True
 
 

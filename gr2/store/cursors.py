@@ -107,7 +107,7 @@ def cursor_invalid(consumer: str, reason: str, details: Any = None) -> Blocked:
         f"the cursor of {consumer} does not fit the event log: {reason}",
         scope="event",
         subject=consumer,
-        hint=f"gr2 events deliver --sink {consumer} --from SEQ|start|end",
+        hint=f"gr2 events deliver --sink {consumer} --from start",
         details=details if isinstance(details, dict) else {},
     )
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from gr2_hooks.recall_sink import RecallSink
 from gr2_hooks.recall_store import Recall, Wanted
 
 from gr2.api import PluginContext
+from gr2.edges.locks import FileLock
 from gr2.errors import Failed, Invalid
 from gr2.model.event.base import Context, Event
 from gr2.model.event.lane import LaneArchived, LaneCreated, LaneSwitched
 from gr2.model.event.sync import SyncCacheSeeded, SyncRepoUpdated
 from gr2.ops.mutation import mutation, open_outbox
+from gr2.store.cursors import read_cursor
 from gr2.store.outbox_read import EventLog
 from gr2.testing import EventSinkContract, World
 from gr2_hooks import recall_commands
@@ -243,6 +246,58 @@ def test_the_commands_show_a_table_and_json(busy: World) -> None:
         assert (ran.exit_code, ran.json["schema"]) == (0, f"gr2.recall.{args[0]}/1")
         assert len(ran.json["events"]) >= 2, args
     assert "lane.switched" in busy.gr2("recall", "lane", "fix").stdout
+
+
+def test_a_query_indexes_first_what_the_log_has(shop: World) -> None:
+    write(shop, LaneCreated(lane_name="feat", lane_type="feature", repos=("app",), branch_map={}))
+
+    for args in (("lane", "feat"), ("actor", "agent:ada"), ("repo", "app"), ("search", "feat"), ("timeline",)):
+        ran = shop.call("recall", *args, "--json")
+        assert (ran.exit_code, ran.json["status"], ran.codes) == (0, "ok", []), args
+        assert [event["seq"] for event in ran.json["events"]] == [1], args
+    write(shop, SyncCacheSeeded(repo="app", duration_ms=1))
+    assert [event["seq"] for event in shop.call("recall", "repo", "app", "--json").json["events"]] == [1, 2]
+    assert read_cursor(shop.session().layout, "recall").last_seq == 2
+
+
+def test_a_query_answers_from_what_is_there_while_another_process_indexes(shop: World) -> None:
+    write(shop, SyncCacheSeeded(repo="app", duration_ms=1))
+    shop.call("recall", "repo", "app")
+    write(shop, SyncCacheSeeded(repo="app", duration_ms=2))
+
+    with FileLock(shop.session().layout.lock("sink.recall")):
+        ran = shop.call("recall", "repo", "app", "--json")
+        shown = shop.call("recall", "repo", "app")
+
+    assert (ran.exit_code, ran.json["status"], ran.codes) == (0, "attention", ["sink_busy"])
+    assert [event["seq"] for event in ran.json["events"]] == [1]
+    assert not ran.json["issues"][0]["blocking"]
+    assert "sync.cache_seeded" in shown.stdout
+    assert "sink_busy" in shown.stderr
+
+
+def test_a_query_answers_from_what_is_there_and_says_that_the_cursor_does_not_fit(shop: World) -> None:
+    write(shop, *(SyncCacheSeeded(repo="app", duration_ms=number) for number in range(3)))
+    shop.call("recall", "repo", "app")
+    shop.write(".grip/events/outbox.jsonl", shop.read(".grip/events/outbox.jsonl").splitlines(keepends=True)[0])
+
+    ran = shop.call("recall", "repo", "app", "--json")
+
+    assert (ran.exit_code, ran.json["status"], ran.codes) == (0, "attention", ["cursor_invalid"])
+    assert [event["seq"] for event in ran.json["events"]] == [1, 2, 3]
+    (issue,) = ran.json["issues"]
+    assert (issue["blocking"], issue["hint"]) == (False, "gr2 events deliver --sink recall --from start")
+    assert shop.call(*issue["hint"].split()[1:]).exit_code == 0
+    assert shop.call("recall", "repo", "app", "--json").codes == []
+
+
+def test_two_queries_at_once_index_every_event_once(shop: World) -> None:
+    write(shop, *(SyncCacheSeeded(repo="app", duration_ms=number) for number in range(2000)))
+
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: shop.gr2("recall", "repo", "app", "--limit", "5000", "--json"), range(2)))
+
+    assert [len(ran.json["events"]) for ran in both] == [2000, 2000]
 
 
 def test_rebuild_is_a_mutating_command(busy: World) -> None:

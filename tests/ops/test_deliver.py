@@ -15,7 +15,7 @@ from gr2.errors import Gr2Error, Invalid
 from gr2.model.event.base import Context
 from gr2.model.event.lane import LaneArchived
 from gr2.model.outcome import Status
-from gr2.ops.deliver import EventsDeliverResult, deliver_pending, events_deliver
+from gr2.ops.deliver import EventsDeliverResult, deliver_pending, events_deliver, feed_for_reader
 from gr2.ops.enabled_sinks import enabled_sinks
 from gr2.ops.events_gc import events_gc
 from gr2.ops.mutation import open_outbox
@@ -477,6 +477,41 @@ def test_only_one_process_feeds_a_sink(busy: World) -> None:
 
     assert [issue.code for issue in result.issues] == ["sink_busy"]
     assert (result.status, result.sinks[0].pending) == (Status.ATTENTION, 10)
+
+
+def test_a_reader_gets_the_sink_fed_before(busy: World) -> None:
+    assert feed_for_reader(session_of(busy), "rec") == ()
+    assert received(busy) == list(range(1, 11))
+    emit(busy, 2)
+    assert feed_for_reader(session_of(busy), "rec") == ()
+    assert received(busy) == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "message"),
+    [
+        ({"unmakeable": True}, "plugin_failed", "cannot be made"),
+        ({"raises": True}, "plugin_failed", "went wrong"),
+        ({"unavailable": "gone"}, "events_pending", "10 events wait to be delivered to rec: gone"),
+    ],
+)
+def test_a_reader_is_told_what_kept_the_sink_from_being_fed(
+    busy: World, wanted: dict[str, Any], code: str, message: str
+) -> None:
+    receiver(busy, **wanted)
+
+    (issue,) = feed_for_reader(session_of(busy), "rec")
+
+    assert (issue.code, issue.blocking) == (code, False)
+    assert message in issue.message
+
+
+def test_a_reader_does_not_wait_for_a_long_backlog(busy: World) -> None:
+    (issue,) = feed_for_reader(session_of(busy), "rec", seconds=0)
+
+    assert (issue.code, issue.hint) == ("events_pending", "gr2 events deliver --sink rec")
+    assert issue.message == "10 events wait to be delivered to rec"
+    assert received(busy) == []
 
 
 def archives(world: World) -> list[str]:

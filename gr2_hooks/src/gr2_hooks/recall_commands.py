@@ -26,6 +26,7 @@ from gr2.api import (
 )
 from gr2_hooks.recall_store import Recall, Wanted
 
+SINK = "recall"
 DEFAULT_LIMIT = 50
 _NEW = "recall.new.sqlite"
 
@@ -101,7 +102,7 @@ def rebuild(session: Session, change: Any) -> RecallRebuildResult:
     silent = {unit.name for unit in session.spec.units if not unit.constraints.recall_enabled}
     path = os.path.join(layout.events, _NEW)
     try:
-        with FileLock(layout.lock("sink.recall"), wait=session.wait_seconds):
+        with FileLock(layout.lock(f"sink.{SINK}"), wait=session.wait_seconds):
             _remove(path)
             with Recall(layout, name=_NEW, bulk=True) as new:
                 _, kept = new.add(event for event in _gone(session) if event.get("owner_unit") not in silent)
@@ -109,7 +110,7 @@ def rebuild(session: Session, change: Any) -> RecallRebuildResult:
                 new.finish()
             _publish(path, os.path.join(layout.events, "recall.sqlite"))
     except LockTimeout as error:
-        raise Failed("sink_busy", "another process is feeding recall", scope="event", subject="recall") from error
+        raise Failed("sink_busy", "another process is feeding recall", scope="event", subject=SINK) from error
     return RecallRebuildResult(status=Status.SUCCESS, operation_id=change.operation_id, indexed=indexed, kept=kept)
 
 
@@ -204,14 +205,21 @@ COMMANDS = PluginGroup(
     name="recall",
     help="Find what happened.",
     commands=(
-        PluginCommand(name="lane", help="What happened to a lane.", run=lane, text=_show, params=(_NAME, _LIMIT)),
-        PluginCommand(name="actor", help="What an actor did.", run=actor, text=_show, params=(_NAME, _LIMIT)),
-        PluginCommand(name="repo", help="What happened to a repo.", run=repo, text=_show, params=(_NAME, _LIMIT)),
+        PluginCommand(
+            name="lane", help="What happened to a lane.", run=lane, text=_show, params=(_NAME, _LIMIT), feeds=SINK
+        ),
+        PluginCommand(
+            name="actor", help="What an actor did.", run=actor, text=_show, params=(_NAME, _LIMIT), feeds=SINK
+        ),
+        PluginCommand(
+            name="repo", help="What happened to a repo.", run=repo, text=_show, params=(_NAME, _LIMIT), feeds=SINK
+        ),
         PluginCommand(
             name="search",
             help="Events in which all words occur.",
             run=search,
             text=_show,
+            feeds=SINK,
             params=(Argument(name="words", many=True), _LIMIT),
         ),
         PluginCommand(
@@ -219,6 +227,7 @@ COMMANDS = PluginGroup(
             help="What happened when.",
             run=timeline,
             text=_show,
+            feeds=SINK,
             params=(
                 Option(name="since", help="Not before a time: RFC 3339, a date, or an age such as 2h."),
                 Option(name="until", help="Not after a time."),
