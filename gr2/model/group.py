@@ -50,7 +50,7 @@ class Blocker(StrEnum):
 FORCEABLE = frozenset(
     {Blocker.CHECKS_FAILING, Blocker.CHECKS_PENDING, Blocker.REVIEW_REQUIRED, Blocker.CHANGES_REQUESTED}
 )
-"""What `pr merge --force` lifts: gr2's own rules on reviews and checks."""
+"""What `pr merge --force` lifts where the platform does not demand it, too: gr2's own rules on reviews and checks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +182,22 @@ def blockers_of(child: Child, *, changes_requested: bool, protected: bool) -> tu
         (protected, Blocker.PROTECTED),
     )
     return tuple(blocker.value for holds, blocker in found if holds)
+
+
+def demanded(child: Child, overview: Overview) -> frozenset[Blocker]:
+    """What is missing that the platform itself demands: no force lifts that."""
+    demands = overview.demands
+    if demands.met:
+        return frozenset()
+    states = {check.name: check.state for check in overview.checks}
+    required = {states.get(name, "pending") for name in demands.checks}
+    found = (
+        ("failing" in required, Blocker.CHECKS_FAILING),
+        ("pending" in required, Blocker.CHECKS_PENDING),
+        (child.approvals < demands.approvals, Blocker.REVIEW_REQUIRED),
+        (demands.approvals > 0 and Blocker.CHANGES_REQUESTED in child.blockers, Blocker.CHANGES_REQUESTED),
+    )
+    return frozenset(blocker for holds, blocker in found if holds)
 
 
 def checks_of(checks: Sequence[Check], demands: Demands) -> tuple[Checks, tuple[str, ...]]:

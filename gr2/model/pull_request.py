@@ -86,11 +86,13 @@ class Demands:
     """What the platform itself demands before a merge into a base branch.
 
     checks: names of required checks, also those nobody has reported yet. blocked_by: reasons of its own, as sentences.
+    met: the platform says that nothing of it is missing, by its own way of counting.
     """
 
     approvals: int = 0
     checks: tuple[str, ...] = ()
     blocked_by: tuple[str, ...] = ()
+    met: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

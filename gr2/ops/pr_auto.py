@@ -12,11 +12,11 @@ from gr2.ops.pr_look import look, record
 _REVIEWS = frozenset({Blocker.REVIEW_REQUIRED, Blocker.CHANGES_REQUESTED})
 
 
-def hand_over(work: Work, child: Child, method: MergeMethod) -> Issue | None:
+def hand_over(work: Work, child: Child, method: MergeMethod, *, force: bool) -> Issue | None:
     """Turn on auto-merge for `child` at its expected head, and record how it is then.
 
-    Not while it waits for reviews that only gr2 demands: the platform would merge it without them. Then, or when the
-    platform says that it could be merged at once, a non-blocking issue tells why it is not on.
+    Not while it waits for reviews that only gr2 demands, unless `force` lifts them: the platform would merge it without
+    them. Then, or when the platform says that it could be merged at once, a non-blocking issue tells why it is not on.
     """
     repo = work.session.spec.repo(child.repo)
     assert repo is not None, "a child whose repo is unknown cannot be read, and is refused before"
@@ -24,7 +24,7 @@ def hand_over(work: Work, child: Child, method: MergeMethod) -> Issue | None:
     overview = work.platforms.overviews(child.platform, [ref]).get(ref)
     if overview is None:
         raise NotFound("the platform has no such pull request")
-    if _REVIEWS & set(child.blockers) and overview.demands.approvals < max(child.required, 1):
+    if not force and _REVIEWS & set(child.blockers) and overview.demands.approvals < max(child.required, 1):
         return _not_on(child, "the platform does not wait for the reviews that gr2 demands")
     if overview.pull.auto_merge:
         return None

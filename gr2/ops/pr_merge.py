@@ -6,6 +6,7 @@ that the same command again continues, and nothing is merged twice, out of order
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from gr2.errors import Blocked, Gr2Error
@@ -19,7 +20,7 @@ from gr2.ops.lease import Fence, guard
 from gr2.ops.pr_auto import hand_over
 from gr2.ops.pr_group import GroupResult, Work, group_work, no_group
 from gr2.ops.pr_look import look, record
-from gr2.ops.pr_merge_check import ready_to_merge, remaining_blockers
+from gr2.ops.pr_merge_check import ready_to_merge
 from gr2.ops.pr_platform import about
 from gr2.ops.pr_status import order_of
 from gr2.session import Session
@@ -67,7 +68,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
         if work.group is None:
             raise no_group(work.lane)
         try:
-            ready_to_merge(work, request.method, force=request.force, auto=request.auto)
+            blockers = ready_to_merge(work, request.method, force=request.force, auto=request.auto)
         except (Blocked, PlatformError) as error:
             return _refused(work, error)
         already = [child.repo for child in work.existing.prs if child.status == "merged"]
@@ -75,7 +76,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
         progress = _Progress()
         if len(already) < len(work.existing.prs):
             fence.recheck()
-            _merge_in_order(work, request, fence, progress)
+            _merge_in_order(work, request, blockers, fence, progress)
         return PrMergeResult(
             status=_status(progress),
             issues=tuple(progress.issues),
@@ -106,8 +107,10 @@ def _status(progress: _Progress) -> Status:
     return Status.ATTENTION if progress.issues else Status.SUCCESS
 
 
-def _merge_in_order(work: Work, request: MergeRequest, fence: Fence, progress: _Progress) -> None:
-    """Merge one after the other; the first that cannot be merged now ends it."""
+def _merge_in_order(
+    work: Work, request: MergeRequest, blockers: Mapping[str, Sequence[str]], fence: Fence, progress: _Progress
+) -> None:
+    """Merge one after the other; the first that cannot be merged now, as `blockers` say by repo, ends it."""
     for repo in work.journal.order:
         child = work.existing.child(repo)
         if child is None or child.status == "merged":
@@ -117,8 +120,8 @@ def _merge_in_order(work: Work, request: MergeRequest, fence: Fence, progress: _
             return
         try:
             fence.recheck()
-            if request.auto and remaining_blockers(child, force=request.force):
-                issue = hand_over(work, child, request.method)
+            if blockers[repo]:
+                issue = hand_over(work, child, request.method, force=request.force)
                 after = work.existing.child(repo)
                 if after is None or after.status != "merged":
                     progress.issues += [issue] if issue else []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gr2.errors import Blocked
-from gr2.model.group import FORCEABLE, Blocker, Child
+from gr2.model.group import FORCEABLE, Blocker, Child, demanded
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import HeadMoved, PlatformError
-from gr2.model.pull_request import MergeMethod
+from gr2.model.pull_request import MergeMethod, Overview
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_look import Seen, look, take_in
 from gr2.ops.pr_platform import about
@@ -36,15 +36,21 @@ def words_of(blocker: str) -> tuple[str, str]:
     return _WORDS[Blocker(blocker)]
 
 
-def remaining_blockers(child: Child, *, force: bool) -> tuple[str, ...]:
-    """What stands in the way of `child`; `force` lifts gr2's own rules on reviews and checks."""
+def remaining_blockers(child: Child, overview: Overview | None, *, force: bool) -> tuple[str, ...]:
+    """What stands in the way of `child`; `force` lifts what gr2 alone demands of reviews and checks."""
     if child.status == "planned":
         return (Blocker.UNKNOWN,)
-    return tuple(blocker for blocker in child.blockers if not (force and blocker in FORCEABLE))
+    if not force:
+        return child.blockers
+    kept = {blocker for blocker in child.blockers if blocker not in FORCEABLE}
+    if overview is not None and child.is_live:
+        kept |= demanded(child, overview)
+    return tuple(blocker.value for blocker in Blocker if blocker in kept)
 
 
-def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> None:
-    """Look at everything anew, and record it. Raises for whatever forbids to begin; see `merge_group`."""
+def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> Mapping[str, tuple[str, ...]]:
+    """Look at everything anew, and record it. Gives what stands in the way of each that is not merged, by repo: nothing
+    without `auto`. Raises for whatever forbids to begin; see `merge_group`."""
     live = [child for child in work.existing.prs if child.is_live]
     bases = current_bases(work.session, [(child.repo, child.base) for child in live])
     work.platforms.base_commits.update(bases)
@@ -54,10 +60,12 @@ def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) 
     _wait_for_mergeability(work, seen)
     take_in(work, seen)
     left = [child for child in work.existing.prs if child.status != "merged"]
-    _refuse_blocked(left, force=force, auto=auto)
+    blockers = {child.repo: remaining_blockers(child, seen.overviews.get(child.repo), force=force) for child in left}
+    _refuse_blocked(left, blockers, force=force, auto=auto)
     _refuse_method(work, left, method)
-    if auto and any(remaining_blockers(child, force=force) for child in left):
+    if auto and any(blockers.values()):
         _refuse_without_auto(work, left)
+    return blockers
 
 
 def refuse_unread(work: Work, seen: Seen) -> None:
@@ -104,20 +112,22 @@ def _wait_for_mergeability(work: Work, seen: Seen) -> None:
         _refuse_moved(work, seen)
 
 
-def _refuse_blocked(left: Sequence[Child], *, force: bool, auto: bool) -> None:
+def _refuse_blocked(left: Sequence[Child], blockers: Mapping[str, Sequence[str]], *, force: bool, auto: bool) -> None:
     issues = []
     for child in left:
-        blockers = remaining_blockers(child, force=force)
+        found = blockers[child.repo]
         if auto and child.status != "planned":
-            blockers = tuple(blocker for blocker in blockers if blocker in _NEEDS_A_PERSON)
-        if blockers:
-            issues.append(_blocked(child, blockers))
+            found = tuple(blocker for blocker in found if blocker in _NEEDS_A_PERSON)
+        if found:
+            issues.append(_blocked(child, found, force=force))
     _raise(issues)
 
 
-def _blocked(child: Child, blockers: Sequence[str]) -> Issue:
+def _blocked(child: Child, blockers: Sequence[str], *, force: bool) -> Issue:
     reasons = [words_of(blocker) for blocker in blockers]
     message, hint = "; ".join(words for words, _ in reasons), reasons[0][1]
+    if force and FORCEABLE & set(blockers):
+        message += " (the platform demands it, which --force does not lift)"
     if child.status == "planned":
         message, hint = "it has no pull request yet", "gr2 pr create --title TITLE"
     return Issue(

@@ -177,6 +177,37 @@ def test_auto_merge_is_turned_on_where_github_waits_and_finished_by_the_same_com
     assert done.json["group"]["state"] == "merged", done.stdout
 
 
+@pytest.mark.parametrize("hidden", [False, True], ids=["seen", "hidden"])
+@pytest.mark.parametrize("verdict", ["", "CHANGES_REQUESTED"])
+def test_force_does_not_lift_what_github_demands_of_a_later_pull_request(
+    group: Group, verdict: str, hidden: bool
+) -> None:
+    group.desk.hub.repositories["acme/api"].rules["main"] = Rule(approvals=1, hidden=hidden)
+    assert group.create().json["status"] == "success"
+    if verdict:
+        group.desk.hub.review(group.pull("api"), "casey", "APPROVED")
+        group.desk.hub.review(group.pull("api"), "sasha", verdict)
+
+    refused = group.call("pr", "merge", "--force")
+
+    assert (refused.exit_code, refused.codes) == (3, ["not_mergeable"]), refused.stdout
+    assert group.pull("app").state == "OPEN"
+    assert group.desk.hub.count("PUT") == 0
+
+
+def test_force_lifts_what_gr2_counts_more_strictly_than_github(group: Group) -> None:
+    group.desk.hub.repositories["acme/api"].rules["main"] = Rule(approvals=1)
+    assert group.create().json["status"] == "success"
+    group.desk.hub.review(group.pull("api"), "casey", "APPROVED")
+    group.world.commit(f"{LANE}/repos/api", {"later.txt": "later\n"})
+    assert group.create().json["status"] == "success"
+
+    assert group.call("pr", "merge").exit_code == 3, "nobody approved the new head"
+    forced = group.call("pr", "merge", "--force")
+
+    assert forced.json["group"]["state"] == "merged", forced.stdout
+
+
 def test_a_merge_queue_is_waited_for(group: Group) -> None:
     group.desk.hub.repositories["acme/app"].rules["main"] = Rule(merge_queue=True)
     assert group.create().json["status"] == "success"

@@ -13,6 +13,7 @@ from gr2.model.group import (
     GroupState,
     blockers_of,
     checks_of,
+    demanded,
     group_state,
     merge_order,
     observed,
@@ -190,6 +191,25 @@ def test_what_the_platform_demands_is_never_undercut() -> None:
     child = observed(_child(), overview, required=0)
     assert (child.required, child.approvals, child.blockers) == (2, 1, (Blocker.REVIEW_REQUIRED,))
     assert observed(_child(), overview, required=3).required == 3
+
+
+def test_what_is_missing_of_the_platform_s_demands_is_told_apart_from_gr2_s_own_rules() -> None:
+    pull = PullRequest(
+        ref=PullRef(url="u", number=7), title="t", body="", base="main", head="feat", head_sha=HEAD, state="open",
+        mergeable="yes", author="author",
+    )  # fmt: skip
+    checks = (Check(name="ci", state="failing"), Check(name="lint", state="failing"))
+    reviews = tuple(_reviews(("kim", "approved", OLD), ("robin", "changes_requested", HEAD)))
+
+    def missing(demands: Demands) -> set[Blocker]:
+        overview = Overview(pull=pull, checks=checks, reviews=reviews, demands=demands)
+        return set(demanded(observed(_child(), overview, required=2), overview))
+
+    assert missing(Demands()) == set()
+    assert missing(Demands(checks=("ci",))) == {Blocker.CHECKS_FAILING}
+    assert missing(Demands(checks=("absent",))) == {Blocker.CHECKS_PENDING}
+    assert missing(Demands(approvals=1)) == {Blocker.REVIEW_REQUIRED, Blocker.CHANGES_REQUESTED}
+    assert missing(Demands(approvals=1, met=True)) == set(), "the platform counts approvals of older heads"
 
 
 def test_the_merge_order_is_explicit_first_then_declared() -> None:

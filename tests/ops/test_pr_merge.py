@@ -171,6 +171,25 @@ def test_what_the_platform_demands_is_not_undercut_by_the_spec(world: World) -> 
     assert stage.prs("app")[0]["state"] == "open"
 
 
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [({"approvals": 1}, "review_required"), ({"checks": ["ci"]}, "checks_pending")],
+)
+def test_force_merges_nothing_when_the_platform_demands_something_of_a_later_one(
+    stage: Stage, rules: dict[str, object], reason: str
+) -> None:
+    stage.rules("api", **rules)
+    stage.other_side("check", "api", "1", "lint", "failure")
+    before = stage.branch("app")
+
+    ran = stage.call("pr", "merge", "--force")
+
+    (issue,) = ran.json["issues"]
+    assert (ran.exit_code, issue["code"], issue["details"]["reasons"]) == (3, "not_mergeable", [reason])
+    assert (issue["subject"], "--force" in issue["message"], ran.json["merged"]) == ("api#1", True, [])
+    assert stage.branch("app") == before
+
+
 def test_a_squash_is_one_commit_with_the_title(stage: Stage) -> None:
     ran = stage.call("pr", "merge", "--method", "squash")
     assert ran.exit_code == 0

@@ -23,6 +23,8 @@ _VERDICTS: dict[str, Verdict] = {
     "COMMENTED": "commented",
     "DISMISSED": "dismissed",
 }
+# Statuses of a merge that branch protection and rulesets allow (GraphQL, MergeStateStatus).
+_ALLOWED = frozenset({"CLEAN", "HAS_HOOKS", "UNSTABLE"})
 _WORST: tuple[CheckState, ...] = ("failing", "pending", "passing", "neutral", "skipped")
 
 
@@ -156,7 +158,8 @@ def demands(found: documents.WholePull, known: Sequence[Check], given: Sequence[
         approvals = max(approvals, 1)
     required = tuple(sorted(set(names)))
     blocked = _blocked(found, approvals, required, known, given, owners=owners)
-    return Demands(approvals=approvals, checks=required, blocked_by=blocked)
+    met = found.state == "OPEN" and found.merge_state_status in _ALLOWED
+    return Demands(approvals=approvals, checks=required, blocked_by=blocked, met=met)
 
 
 def _blocked(
@@ -180,7 +183,8 @@ def _blocked(
         review.reviewer: review for review in given if review.verdict != "commented" and review.reviewer != author
     }
     approved = sum(review.verdict == "approved" and review.commit == found.head_ref_oid for review in latest.values())
-    objected = any(review.verdict == "changes_requested" for review in latest.values())
+    # Where nobody has to approve, nobody's wish for changes is what keeps it from being merged.
+    objected = approvals > 0 and any(review.verdict == "changes_requested" for review in latest.values())
     if objected or approved < approvals or not set(required) <= passing:
         return ()
     if owners and found.review_decision == "REVIEW_REQUIRED":
