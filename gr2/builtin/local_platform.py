@@ -173,7 +173,9 @@ class LocalPlatform:
             pull=self._shown(ref.url, pull),
             checks=_checks(pull, rules),
             reviews=_reviews(pull),
-            demands=Demands(approvals=rules.approvals, checks=rules.checks, met=not desk.missing(pull)),
+            demands=Demands(
+                approvals=rules.approvals, checks=rules.checks, met=not desk.missing(pull), methods=rules.methods
+            ),
         )
 
     def _shown(self, url: str, pull: LocalPull) -> PullRequest:

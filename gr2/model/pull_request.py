@@ -86,13 +86,15 @@ class Demands:
     """What the platform itself demands before a merge into a base branch.
 
     checks: names of required checks, also those nobody has reported yet. blocked_by: reasons of its own, as sentences.
-    met: the platform says that nothing of it is missing, by its own way of counting.
+    met: the platform says that nothing of it is missing, by its own way of counting. methods: the ways to merge that the
+    base branch allows, None for all that the repository does.
     """
 
     approvals: int = 0
     checks: tuple[str, ...] = ()
     blocked_by: tuple[str, ...] = ()
     met: bool = False
+    methods: tuple[MergeMethod, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

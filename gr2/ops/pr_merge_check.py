@@ -62,7 +62,7 @@ def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) 
     left = [child for child in work.existing.prs if child.status != "merged"]
     blockers = {child.repo: remaining_blockers(child, seen.overviews.get(child.repo), force=force) for child in left}
     _refuse_blocked(left, blockers, force=force, auto=auto)
-    _refuse_method(work, left, method)
+    _refuse_method(work, left, seen, method)
     if auto and any(blockers.values()):
         _refuse_without_auto(work, left)
     return blockers
@@ -140,25 +140,35 @@ def _blocked(child: Child, blockers: Sequence[str], *, force: bool) -> Issue:
     )
 
 
-def _refuse_method(work: Work, left: Sequence[Child], method: MergeMethod) -> None:
+def _refuse_method(work: Work, left: Sequence[Child], seen: Seen, method: MergeMethod) -> None:
+    allowed = {child: _methods(work, child, seen) for child in left if work.session.spec.repo(child.repo) is not None}
     issues = []
-    for child in left:
-        repo = work.session.spec.repo(child.repo)
-        if repo is None:
-            continue
-        methods = work.platforms.adapter(child.platform).capabilities(repo.url).merge_methods
+    for child, methods in allowed.items():
         if method not in methods:
+            # One that every repo allows, if there is one: the next run should not be refused for another repo.
+            common = [one for one in methods if all(one in others for others in allowed.values())]
+            hint = next((f"gr2 pr merge --method {one}" for one in (*common, *methods)), "")
             issues.append(
                 Issue(
                     code="method_not_allowed",
                     scope="platform",
                     subject=child.name,
                     message=f"{child.name} cannot be merged by {method}; allowed: {', '.join(methods) or 'nothing'}",
-                    hint=f"gr2 pr merge --method {methods[0]}" if methods else "",
+                    hint=hint,
                     details={"repo": child.repo, "pr_number": child.pr_number, "allowed": list(methods)},
                 )
             )
     _raise(issues)
+
+
+def _methods(work: Work, child: Child, seen: Seen) -> tuple[MergeMethod, ...]:
+    """The ways to merge that the child's repository and its base branch both allow."""
+    repo = work.session.spec.repo(child.repo)
+    assert repo is not None, "asked for the children only whose repo is known"
+    methods = work.platforms.adapter(child.platform).capabilities(repo.url).merge_methods
+    overview = seen.overviews.get(child.repo)
+    allowed = overview.demands.methods if overview is not None else None
+    return methods if allowed is None else tuple(method for method in methods if method in allowed)
 
 
 def _refuse_without_auto(work: Work, left: Sequence[Child]) -> None:

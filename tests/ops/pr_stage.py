@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gr2.testing import Ran, World
@@ -58,6 +58,12 @@ class Stage:
             content = json.load(file)
         with open(path, "w", encoding="utf-8") as file:
             json.dump({**content, "rules": {"main": rules}}, file)
+
+    def lock_branch(self, repo: str) -> Callable[[], None]:
+        """Let nobody move the branch `main` of a remote, until what this gives is called."""
+        lock = os.path.join(self.world.remote(repo), "refs/heads/main.lock")
+        with open(lock, "x", encoding="utf-8"):
+            return lambda: os.unlink(lock)
 
     def group(self) -> dict[str, Any]:
         """The only group's file."""

@@ -196,20 +196,35 @@ def test_a_squash_is_one_commit_with_the_title(stage: Stage) -> None:
     assert stage.world.git(stage.world.remote("app"), "log", "-1", "--format=%s", "main") == "Title (#1)"
 
 
-def test_a_failure_in_the_middle_is_partial_and_the_same_command_continues(stage: Stage) -> None:
+def test_a_method_that_a_later_base_branch_does_not_allow_is_found_before_anything_is_merged(stage: Stage) -> None:
+    stage.rules("app", methods=["rebase", "squash"])
     stage.rules("api", methods=["squash"])
+    before = stage.branch("app")
+
+    ran = stage.call("pr", "merge")
+
+    assert (ran.exit_code, codes(ran)) == (3, [("method_not_allowed", True)] * 2)
+    assert [issue["hint"] for issue in ran.json["issues"]] == ["gr2 pr merge --method squash"] * 2
+    assert ran.json["issues"][0]["details"]["allowed"] == ["squash", "rebase"]
+    assert (stage.branch("app"), stage.group()["state"]) == (before, "mergeable")
+    assert stage.call("pr", "merge", "--method", "squash").exit_code == 0
+
+
+def test_a_failure_in_the_middle_is_partial_and_the_same_command_continues(stage: Stage) -> None:
+    unlock = stage.lock_branch("api")
 
     ran = stage.call("pr", "merge")
 
     assert (ran.exit_code, ran.json["status"]) == (4, "partial_failure")
     assert (ran.json["merged"], ran.json["failed"]) == (["app"], ["api"])
-    assert codes(ran) == [("method_not_allowed", True)]
+    assert codes(ran) == [("platform_unreachable", True)]
     assert stage.child("app")["status"] == "merged"
     assert stage.group()["state"] == "partially_merged"
     assert stage.events()[-1]["type"] == "pr.merge_failed"
     app = stage.branch("app")
+    unlock()
 
-    again = stage.call("pr", "merge", "--method", "squash")
+    again = stage.call("pr", "merge")
 
     assert (again.exit_code, again.json["merged"], again.json["already_merged"]) == (0, ["api"], ["app"])
     assert stage.branch("app") == app
@@ -374,13 +389,14 @@ def test_lists_are_by_state_and_unit(stage: Stage) -> None:
 
 
 def test_newer_commits_of_a_merged_repo_wait_for_the_rest_of_the_group(stage: Stage) -> None:
-    stage.rules("api", methods=["squash"])
+    unlock = stage.lock_branch("api")
     assert stage.call("pr", "merge").exit_code == 4
+    unlock()
     stage.commit("app", "later.txt")
 
     ran = stage.create()
 
     assert (ran.exit_code, ran.json["skipped"]) == (0, [{"repo": "app", "reason": "merged"}])
     assert len(stage.prs("app")) == 1
-    assert stage.call("pr", "merge", "--method", "squash").exit_code == 0
+    assert stage.call("pr", "merge").exit_code == 0
     assert [child["repo"] for child in stage.create().json["group"]["prs"]] == ["app"]
