@@ -126,13 +126,15 @@ class WorkPlanner:
             place.path: self._sound(place, targets_of(self._session, place, file.projections)) for place, file in found
         }
         rivals = clashes(target for some in targets.values() for target in some)
-        told: set[tuple[Target, ...]] = set()
+        told: set[tuple[tuple[str, str], ...]] = set()
         for place, file in found:
             if place.repo.name in chosen:
                 for target in targets[place.path]:
-                    if target.dest in rivals and rivals[target.dest] not in told:
-                        told.add(rivals[target.dest])
-                        self._work.issues.append(clash_issue(target.dest, rivals[target.dest]))
+                    group = rivals.get(target.dest, ())
+                    ids = tuple(rival.id for rival in group)
+                    if group and ids not in told:
+                        told.add(ids)
+                        self._work.issues.append(clash_issue(target.dest, group))
                 self._place(place, file, targets[place.path], rivals)
         self._work.issues += [issue for issue in self._reader.issues if issue.details.get("repo") in chosen]
         return self._work

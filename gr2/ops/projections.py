@@ -40,6 +40,11 @@ class Target:
     dest: str
 
     @property
+    def id(self) -> tuple[str, str]:
+        """What tells it from all others: the checkout's path and the projection's key."""
+        return self.place.path, self.projection.key
+
+    @property
     def operation(self) -> Operation:
         """What projecting it is."""
         projection, place = self.projection, self.place
@@ -96,7 +101,8 @@ def clashes(targets: Iterable[Target]) -> dict[str, tuple[Target, ...]]:
         if inside or (len(rivals) > 1 and not merged):
             everyone = (*inside, *rivals)
             for rival in everyone:
-                found[rival.dest] = tuple(dict.fromkeys((*found.get(rival.dest, ()), *everyone)))
+                known = {one.id: one for one in (*found.get(rival.dest, ()), *everyone)}
+                found[rival.dest] = tuple(known.values())
     return found
 
 

@@ -194,6 +194,21 @@ def test_two_repos_with_one_destination_are_told_at_plan_time_by_name(world: Wor
     assert not os.path.exists(world.path("CLAUDE.md"))
 
 
+def test_two_repos_with_one_destination_in_a_lane_are_told_by_name(world: World) -> None:
+    for repo in ("app", "api"):
+        link = _projection("link", src="README.md", dest="{lane_root}/README.md")
+        world.commit(repo, {".gr2/hooks.toml": link, "README.md": "hello\n"})
+    world.write_spec(units=("alpha",))
+    world.call("apply", "--trust-hooks")
+
+    created = world.call("lane", "create", "t", "--trust-hooks", "--json")
+
+    (issue,) = created.json["issues"]
+    assert (issue["code"], issue["details"]["repos"]) == ("path_conflict", ["app", "api"])
+    for result in (_plan(world), _apply(world)):
+        assert (result.status, _codes(result)) == ("blocked", [("path_conflict", True)])
+
+
 def test_two_repos_that_both_merge_share_one_file(world: World) -> None:
     _two(world, 'if_exists = "merge"')
     world.write("CLAUDE.md", "# Ours\n")
