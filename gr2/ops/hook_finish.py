@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
@@ -23,7 +24,7 @@ from gr2.ops.mutation import Mutation
 from gr2.ops.projections import ProjectFile
 from gr2.ops.steps import Outcome, Step, run_steps
 from gr2.session import Session
-from gr2.store.failures import PartialState, unresolved
+from gr2.store.failures import PartialState, note_partial, unresolved
 from gr2.store.hooks_file import HooksFault
 from gr2.store.mirrors import MirrorKind, inspect_mirror
 from gr2.store.withheld import withheld_ids
@@ -166,6 +167,10 @@ def _do(
         runner.skip(place, hook, reason)
     chains = _sharing(work)
     outcome = run_steps(run, chains, label="hooks", jobs=jobs) if chains else Outcome()
+    if runner.blocked is not None:
+        # What ran beside the hook that failed has ended since. That this cannot be told is no reason to tell nothing.
+        with suppress(Gr2Error):
+            note_partial(session.layout, run.operation_id, progress.at_the_end(outcome))
     finished = Finished(
         outcome=outcome,
         blocked=tuple(work.blocked),
@@ -201,6 +206,7 @@ def _resolve(run: Mutation, places: Sequence[HookPlace], chosen: Collection[str]
         (operation.unit, operation.lane, operation.repo)
         for operation in (*finished.outcome.failed, *finished.outcome.unaffected, *finished.blocked)
     }
+    repos: dict[str, list[str]] = {}
     lanes: dict[tuple[str, str], bool] = {}
     for place in places:
         where = (place.unit_name, place.lane_name, place.repo.name)
@@ -209,7 +215,9 @@ def _resolve(run: Mutation, places: Sequence[HookPlace], chosen: Collection[str]
             key = (place.unit_name, place.lane.name)
             lanes[key] = lanes.get(key, True) and good
         elif good:
-            resolve_retried(run, unit=place.unit_name, repos=(place.repo.name,))
+            repos.setdefault(place.unit_name, []).append(place.repo.name)
+    for unit, names in repos.items():
+        resolve_retried(run, unit=unit, repos=names)
     for (unit, lane), good in lanes.items():
         if good:
             resolve_retried(run, unit=unit, lane=lane)
@@ -232,3 +240,14 @@ class _Progress:
             waiting = any(isinstance(step, RunHook) and not step.ended for step in chain)
             (pending if waiting else done).append(name)
         return PartialState(repos_completed=tuple(done), repos_pending=tuple(pending), repos_failed=(failed.repo.name,))
+
+    def at_the_end(self, outcome: Outcome) -> PartialState:
+        """The same once everything has ended."""
+        failed = list(dict.fromkeys(operation.repo for operation in outcome.failed))
+        left = {operation.repo for operation in outcome.unaffected}
+        rest = [name for name in self.chains if name not in failed]
+        return PartialState(
+            repos_completed=tuple(name for name in rest if name not in left),
+            repos_pending=tuple(name for name in rest if name in left),
+            repos_failed=tuple(failed),
+        )

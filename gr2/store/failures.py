@@ -1,17 +1,20 @@
-"""Failure markers: `.grip/state/failures/<operation_id>.json`, one for each operation that a person must decide on.
+"""Failure markers: `.grip/state/failures/<operation_id>.json`, a file for each operation that a person must decide on.
 
 A marker blocks other mutating commands on the same lane (outside lanes: the same checkout) until it is resolved. The
-file stays after that (contract, page 1).
+file stays after that (contract, page 1). Hooks run side by side, so that one operation may fail in several places: its
+file holds a marker for each, the further ones under `others`, and each is resolved for itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
 
+from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.records import dataclass
 from gr2.store.layout import Layout
@@ -19,6 +22,7 @@ from gr2.store.state_file import read_state, write_state
 
 VERSION = 1
 RESOLUTIONS = ("retry", "skip", "escalate")
+_TEXTS = ("stage", "hook_name", "repo", "owner_unit", "lane_name", "failed_at", "event_id")
 _OPERATION_ID = re.compile(r"op_[0-9a-f]{12}").fullmatch
 
 
@@ -33,7 +37,7 @@ class PartialState:
 
 @dataclass(frozen=True, kw_only=True)
 class Marker:
-    """A failure that waits for a decision, or had one.
+    """A failure in one place that waits for a decision, or had one. `partial_state` is the operation's.
 
     `operation` is as in "lane.enter"; `stage` and `hook_name` are "" when no hook failed; `owner_unit` is "" for a
     shared checkout, `lane_name` outside lanes; `event_id` is that of the hook.failed event, or "". `resolved` is
@@ -72,22 +76,80 @@ def marker_path(layout: Layout, operation_id: str) -> str:
 
 
 def write_marker(layout: Layout, marker: Marker) -> None:
-    """Write `marker`, replacing the one of the same operation."""
-    said = {**vars(marker), "partial_state": vars(marker.partial_state)}
-    if marker.escalated is None:
-        del said["escalated"]
-    write_state(marker_path(layout, marker.operation_id), said, version=VERSION)
+    """Add `marker` to those of its operation, in place of the one about the same failure."""
+    write_markers(layout, [marker])
 
 
-def read_marker(layout: Layout, operation_id: str) -> Marker | None:
-    """The marker of an operation, None when it has none. Raises Failed `state_unreadable`."""
+def write_markers(layout: Layout, markers: Sequence[Marker]) -> None:
+    """Add `markers`, all of one operation, to what is known of it; with one rename."""
+    with _lock(layout):
+        try:
+            known = read_markers(layout, markers[0].operation_id)
+        except Failed:
+            known = ()
+        found = {marker.what: marker for marker in (*known, *markers)}
+        _write(layout, list(found.values()), _partial(known, markers))
+
+
+def note_partial(layout: Layout, operation_id: str, partial: PartialState) -> None:
+    """Say how far the operation came in the end."""
+    with _lock(layout):
+        known = read_markers(layout, operation_id)
+        if known:
+            _write(layout, known, partial)
+
+
+@contextmanager
+def _lock(layout: Layout) -> Iterator[None]:
+    """Hooks of one operation may fail at once, each in its thread."""
+    try:
+        with FileLock(layout.lock("failures"), wait=10.0):
+            yield
+    except LockTimeout as error:
+        raise Failed("state_locked", "another gr2 notes failures", hint="run the same command again") from error
+
+
+def _partial(known: Sequence[Marker], markers: Sequence[Marker]) -> PartialState:
+    """What the last one says, but for the repos that others say failed."""
+    failed = dict.fromkeys(repo for marker in (*known, *markers) for repo in marker.partial_state.repos_failed)
+    last = markers[-1].partial_state
+    return PartialState(
+        repos_completed=tuple(repo for repo in last.repos_completed if repo not in failed),
+        repos_pending=tuple(repo for repo in last.repos_pending if repo not in failed),
+        repos_failed=tuple(failed),
+    )
+
+
+def _write(layout: Layout, markers: Sequence[Marker], partial: PartialState) -> None:
+    # One that blocks comes first: whoever looks no further must not take the operation for resolved.
+    first, *others = sorted(markers, key=lambda marker: marker.resolved is not None)
+    said = {
+        "operation_id": first.operation_id,
+        "operation": first.operation,
+        **{name: getattr(first, name) for name in _TEXTS},
+        "partial_state": vars(partial),
+        **_decision(first),
+    }
+    if others:
+        said["others"] = [{**{name: getattr(each, name) for name in _TEXTS}, **_decision(each)} for each in others]
+    write_state(marker_path(layout, first.operation_id), said, version=VERSION)
+
+
+def _decision(marker: Marker) -> dict[str, Any]:
+    escalated = {} if marker.escalated is None else {"escalated": marker.escalated}
+    return {"resolved": marker.resolved, **escalated}
+
+
+def read_markers(layout: Layout, operation_id: str) -> tuple[Marker, ...]:
+    """The markers of an operation, those that block first. Raises Failed `state_unreadable`."""
     if not _OPERATION_ID(operation_id):
-        return None
+        return ()
     found = read_state(marker_path(layout, operation_id), version=VERSION)
     if found is None:
-        return None
+        return ()
     try:
-        return _marker(found, operation_id)
+        shared = {name: found.get(name) for name in ("version", "operation", "partial_state")}
+        return tuple(_marker({**each, **shared}, operation_id) for each in (found, *found.get("others", ())))
     except (KeyError, TypeError, AttributeError) as error:
         path = marker_path(layout, operation_id)
         raise Failed("state_unreadable", f"{path} is not a failure marker", hint="gr2 doctor") from error
@@ -95,16 +157,16 @@ def read_marker(layout: Layout, operation_id: str) -> Marker | None:
 
 def _marker(found: Mapping[str, Any], operation_id: str) -> Marker:
     partial = found.get("partial_state") or {}
-    texts = ("operation", "stage", "hook_name", "repo", "owner_unit", "lane_name", "failed_at", "event_id")
     return Marker(
         version=found["version"],
         operation_id=operation_id,
+        operation=str(found.get("operation") or ""),
         partial_state=PartialState(
             **{name: tuple(map(str, partial.get(name, ()))) for name in PartialState.__dataclass_fields__}
         ),
         resolved=dict(found["resolved"]) if found.get("resolved") else None,
         escalated=dict(found["escalated"]) if found.get("escalated") else None,
-        **{name: str(found.get(name, "")) for name in texts},
+        **{name: str(found.get(name, "")) for name in _TEXTS},
     )
 
 
@@ -118,12 +180,9 @@ def all_markers(layout: Layout) -> tuple[list[Marker], list[Gr2Error]]:
     broken: list[Gr2Error] = []
     for name in names:
         try:
-            marker = read_marker(layout, name.removesuffix(".json"))
+            markers += read_markers(layout, name.removesuffix(".json"))
         except Gr2Error as error:
             broken.append(error)
-            continue
-        if marker is not None:
-            markers.append(marker)
     return sorted(markers, key=lambda marker: (marker.failed_at, marker.operation_id)), broken
 
 

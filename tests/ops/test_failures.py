@@ -21,11 +21,12 @@ from gr2.store.failures import (
     blocking_checkout,
     blocking_marker,
     marker_path,
-    read_marker,
+    read_markers,
     write_marker,
 )
 from gr2.store.hook_state import completed, forget, take_pass
 from gr2.testing.world import World
+from tests.ops.hooks_stage import TRUSTED, markers
 
 OPERATION = "op_0123456789ab"
 
@@ -78,7 +79,7 @@ def test_a_marker_holds_the_contracts_fields_and_is_private(stuck: World) -> Non
     assert said["partial_state"] == {"repos_completed": ["api"], "repos_pending": [], "repos_failed": ["app"]}
     assert said["resolved"] is None
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert read_marker(stuck.session().layout, OPERATION) == marker()
+    assert read_markers(stuck.session().layout, OPERATION) == (marker(),)
 
 
 def test_a_marker_blocks_other_commands_on_its_lane_only(stuck: World) -> None:
@@ -116,8 +117,7 @@ def test_a_mutating_command_on_the_lane_is_refused(stuck: World) -> None:
 def test_retry_clears_the_marker_and_keeps_the_file(stuck: World) -> None:
     result = failures_resolve(stuck.session(), OPERATION, resolution="retry")
 
-    found = read_marker(stuck.session().layout, OPERATION)
-    assert found is not None
+    (found,) = read_markers(stuck.session().layout, OPERATION)
     assert found.resolved is not None
     assert (found.resolved["by"], found.resolved["resolution"]) == ("agent:alpha", "retry")
     assert result.failures == (found,)
@@ -164,8 +164,7 @@ def test_skip_outside_lanes_counts_for_that_checkout(world: World, unit: str, ch
 def test_escalate_goes_on_blocking(stuck: World) -> None:
     failures_resolve(stuck.session(), OPERATION, resolution="escalate")
 
-    found = read_marker(stuck.session().layout, OPERATION)
-    assert found is not None
+    (found,) = read_markers(stuck.session().layout, OPERATION)
     assert found.resolved is None
     assert found.escalated is not None
     assert found.escalated["by"] == "agent:alpha"
@@ -175,12 +174,12 @@ def test_escalate_goes_on_blocking(stuck: World) -> None:
 @pytest.mark.parametrize("resolution", ["retry", "skip", "escalate"])
 def test_deciding_the_same_again_changes_nothing(stuck: World, resolution: str) -> None:
     failures_resolve(stuck.session(), OPERATION, resolution=resolution)
-    before = read_marker(stuck.session().layout, OPERATION)
+    before = read_markers(stuck.session().layout, OPERATION)
 
     again = failures_resolve(stuck.session(), OPERATION, resolution=resolution)
 
     assert again.status is Status.SUCCESS
-    assert read_marker(stuck.session().layout, OPERATION) == before
+    assert read_markers(stuck.session().layout, OPERATION) == before
     assert len(resolved_events(stuck)) == 1
 
 
@@ -266,3 +265,87 @@ def test_a_marker_of_a_newer_gr2_blocks_and_is_not_rewritten(world: World) -> No
     with pytest.raises(Invalid, match="newer_version"):
         failures_resolve(world.session(), OPERATION, resolution="retry")
     assert world.read(path) == newer
+
+
+def _shared(repo: str, **changes: Any) -> Marker:
+    return marker(operation="apply", owner_unit="", lane_name="", repo=repo, **changes)
+
+
+@pytest.fixture
+def two(world: World) -> World:
+    """An apply in which two checkouts failed."""
+    world.write_spec()
+    layout = world.session().layout
+    write_marker(layout, _shared("app", partial_state=PartialState(repos_pending=("api",), repos_failed=("app",))))
+    write_marker(layout, _shared("api", partial_state=PartialState(repos_pending=("app",), repos_failed=("api",))))
+    return world
+
+
+def test_failures_of_one_operation_all_block(two: World) -> None:
+    layout = two.session().layout
+
+    found = [blocking_checkout(layout, command="sync.run", unit="", repo=repo) for repo in ("app", "api", "lib")]
+
+    assert [blocked and blocked.details["repo"] for blocked in found] == ["app", "api", None]
+    assert os.listdir(layout.failures) == [f"{OPERATION}.json"]
+    assert [(each.repo, each.operation_id) for each in failures_list(two.session()).failures] == [
+        ("app", OPERATION),
+        ("api", OPERATION),
+    ]
+    both = PartialState(repos_failed=("app", "api"))
+    assert [each.partial_state for each in read_markers(layout, OPERATION)] == [both, both]
+
+
+def test_resolving_an_operation_resolves_all_of_it_and_says_so_once(two: World) -> None:
+    ran = two.call("failures", "resolve", OPERATION, "--resolution", "skip")
+
+    assert [word in ran.stdout for word in (" app ", " api ")] == [True, True]
+    assert failures_list(two.session()).failures == ()
+    assert [event["operation_id"] for event in resolved_events(two)] == [OPERATION]
+    hook = {"stage": "on_enter", "hook_name": "warm-up"}
+    assert all(completed(two.session().layout, f"repos/{repo}", **hook) for repo in ("app", "api"))
+    again = failures_resolve(two.session(), OPERATION, resolution="skip")
+    assert (again.status, len(resolved_events(two))) == (Status.SUCCESS, 1)
+
+
+def test_a_success_in_one_place_leaves_the_other_failure_of_the_operation(two: World) -> None:
+    layout = two.session().layout
+
+    with mutation(two.session(), "apply") as run:
+        resolve_retried(run, repos=("app",))
+    left, told = failures_list(two.session()).failures, resolved_events(two)
+    with open(marker_path(layout, OPERATION), encoding="utf-8") as file:
+        first = json.load(file)
+    with mutation(two.session(), "apply") as run:
+        resolve_retried(run, repos=("api",))
+
+    assert [each.repo for each in left] == ["api"]
+    assert (first["repo"], first["resolved"], told) == ("api", None, [])
+    assert failures_list(two.session()).failures == ()
+    assert len(resolved_events(two)) == 1
+
+
+def test_a_success_of_one_repo_of_a_lane_leaves_the_failure_of_another(stuck: World) -> None:
+    with mutation(stuck.session(), "lane.enter", unit="alpha", lane="feat", markers=False) as run:
+        resolve_retried(run, unit="alpha", lane="feat", repos=("api",))
+
+    assert [each.repo for each in failures_list(stuck.session()).failures] == ["app"]
+
+
+def test_hooks_that_fail_side_by_side_lose_no_failure(world: World) -> None:
+    together = "while ! test -e {workspace_root}/app -a -e {workspace_root}/api; do sleep 0.02; done"
+    after = "until ls {workspace_root}/.grip/state/failures/op_*; do sleep 0.02; done"
+    commands = {repo: f"touch {{workspace_root}}/{repo}; {together}; exit 3" for repo in ("app", "api")}
+    for repo, command in {**commands, "lib": after}.items():
+        hook = f'[[lifecycle.on_materialize]]\nname = "x"\ncommand = "sh -c \'{command}\'"\ntimeout_seconds = 60\n'
+        world.commit(repo, {".gr2/hooks.toml": hook})
+    world.write_spec(repos=("app", "api", "lib"), units=())
+
+    ran = world.call("apply", "--json", env=TRUSTED)
+
+    (said,) = markers(world)
+    assert said["operation_id"] == ran.json["operation_id"]
+    assert sorted(said["partial_state"]["repos_failed"]) == ["api", "app"]
+    assert said["partial_state"]["repos_completed"] == ["lib"]
+    for repo in ("app", "api"):
+        assert world.call("sync", "run", "--repo", repo, "--json").codes == ["unresolved_failure"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from gr2.cli.screen import Screen, text_for
 from gr2.ops.failures import FailuresListResult, FailuresResolveResult
 from gr2.store.failures import Marker
@@ -9,19 +11,21 @@ from gr2.store.failures import Marker
 
 @text_for(FailuresListResult)
 def show_failures(result: FailuresListResult, screen: Screen) -> None:
-    """One block a failure, with the commands that decide about it."""
+    """One line a failure, and below those of an operation the command that decides about them."""
     if not result.failures:
         screen.line("No failures wait for a decision.")
         return
-    for marker in result.failures:
-        _show(marker, screen)
-        if marker.resolved is None:
-            screen.command(f"gr2 failures resolve {marker.operation_id} --resolution retry|skip|escalate")
+    for operation_id, failures in groupby(result.failures, key=lambda marker: marker.operation_id):
+        markers = list(failures)
+        for marker in markers:
+            _show(marker, screen)
+        if any(marker.resolved is None for marker in markers):
+            screen.command(f"gr2 failures resolve {operation_id} --resolution retry|skip|escalate")
 
 
 @text_for(FailuresResolveResult)
 def show_resolved(result: FailuresResolveResult, screen: Screen) -> None:
-    """The failure as it is now."""
+    """The failures as they are now."""
     for marker in result.failures:
         _show(marker, screen)
 

@@ -10,7 +10,8 @@ from gr2.model.records import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class FailureResolved(Event):
-    """A failure marker no longer blocks. `operation_id` is that of the operation that failed."""
+    """A failure marker no longer blocks, nor does any other of that operation in that unit and lane. `operation_id` is
+    that of the operation that failed."""
 
     TYPE: ClassVar[str] = "failure.resolved"
 
