@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gr2.cli.screen import is_terminal
 from gr2.model.names import visible
-from gr2.session import Progress, Silence
+from gr2.session import Progress
 
 if TYPE_CHECKING:
     from gr2.cli.command import Invocation
@@ -32,7 +32,7 @@ _DONE = {
 def progress_for(run: Invocation) -> Progress:
     """The progress that suits this run's options and its stderr."""
     if run.quiet:
-        return Silence()
+        return QuietProgress(only_output=run.json)
     environ = run.environ
     if run.json:
         return PlainProgress(only_output=True)
@@ -72,6 +72,14 @@ class PlainProgress:
             target.flush()
 
     def stop(self) -> None: ...
+
+
+class QuietProgress(PlainProgress):
+    """Only a child's output, which is what its command was run for."""
+
+    def end(self, subject: str, done: str) -> None: ...
+
+    def note(self, line: str) -> None: ...
 
 
 class LiveProgress(PlainProgress):

@@ -104,6 +104,14 @@ def test_with_json_the_output_goes_to_stderr_and_stdout_is_one_document(lane: Wo
     assert "app | hello" in ran.stderr
 
 
+@pytest.mark.parametrize("words", [("exec", "run", "-q"), ("-q", "exec", "run")])
+def test_quiet_still_prints_what_the_command_prints(lane: World, words: tuple[str, ...]) -> None:
+    ran = lane.call(*words, "--lane", "fix", "--repo", "app", "--", *SH, "echo hello; echo sorry >&2")
+    assert (ran.stdout, ran.stderr) == ("app | hello\n", "app | sorry\n")
+    document = lane.call(*words, "--lane", "fix", "--repo", "app", "--json", "--", "echo", "hello")
+    assert (document.json["status"], document.stderr) == ("success", "app | hello\n")
+
+
 def test_with_stream_the_output_is_json_lines_and_the_document_comes_last(lane: World) -> None:
     ran = lane.call("exec", "run", "--lane", "fix", "--repo", "app", "--json", "--stream", "--", "echo", "hello")
     first, last = map(json.loads, ran.stdout.splitlines())
