@@ -81,10 +81,13 @@ class Runner:
         """Run one program to its end. Raises Interrupted when cancelled; every other ending is a value."""
         return next(iter(self.run_many([command], jobs=1)))[1]
 
-    def run_many(self, commands: Iterable[Command | None], *, jobs: int) -> Iterator[tuple[int, Completed]]:
+    def run_many(
+        self, commands: Iterable[Command | None], *, jobs: int, to_the_end: bool = False
+    ) -> Iterator[tuple[int, Completed]]:
         """Run programs, at most `jobs` at a time, and give (index, Completed) as each ends.
 
         A None among the commands says that the next one has to wait until one of those that run has ended.
+        to_the_end: when cancelled, give those too that are ended by that, and only then raise Interrupted.
         """
         pending = enumerate(commands)
         with selectors.DefaultSelector() as selector:
@@ -98,7 +101,13 @@ class Runner:
                         exhausted = index < 0
                         if command is None:
                             break
-                        child = self._start(index, command, selector, guardian)
+                        try:
+                            child = self._start(index, command, selector, guardian)
+                        except Interrupted:
+                            if not to_the_end:
+                                raise
+                            exhausted = True
+                            break
                         if child.done is not None:
                             yield child.index, child.done
                         else:
@@ -106,11 +115,14 @@ class Runner:
                     for child in _pump(selector, live) if live else ():
                         live.discard(child)
                         self.cancellation._children.discard(child)
-                        if child.command.tie:
+                        if child.command.tie and self.cancellation.signum is None:
                             guardian.forget(child.group)
-                        self.cancellation.check()
+                        if not to_the_end:
+                            self.cancellation.check()
                         assert child.done is not None
                         yield child.index, child.done
+                if to_the_end:
+                    self.cancellation.check()
             finally:
                 for child in live:
                     child.end()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from gr2.edges.process import Command, Completed
 from gr2.errors import Gr2Error, Interrupted, Invalid
@@ -22,6 +23,10 @@ from gr2.ops.environment import bare_environment, callers_environment, gr2_varia
 from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
+
+if TYPE_CHECKING:
+    from gr2.model.lease import Lease
+    from gr2.ops.lease import Held
 
 TAIL_CHARACTERS = 4000
 _LINE_LIMIT = 1 << 20
@@ -195,6 +200,7 @@ class _Execution:
         self.request = request
         self.target = target
         self.done: dict[int, Completed] = {}
+        self.held: Held | None = None
         self.lost = threading.Event()
 
     def result(self) -> ExecRunResult:
@@ -205,7 +211,8 @@ class _Execution:
                 from gr2.ops.lease import held
 
                 where = (self.target.unit_name, self.target.lane_name)
-                stack.enter_context(held(self.session, self.run, *where, mode="exec", on_lost=self._lose))
+                lease = held(self.session, self.run, *where, mode="exec", on_lost=self._lose)
+                self.held = stack.enter_context(lease)
             started = self.session.clock.monotonic()
             names = tuple(checkout.repo for checkout in self.target.checkouts)
             event = ExecStarted(lane_name=self.target.lane_name, repos=names, command=self.request.argv)
@@ -224,7 +231,8 @@ class _Execution:
     def _run_all(self) -> None:
         outputs = [_Lines(self.session, checkout.repo) for checkout in self.target.checkouts]
         # Not through the door: the command is the user's own, in the user's own environment.
-        ended = self.session.runner.run_many(self._commands(outputs), jobs=self.request.jobs)
+        runner = self.session.runner
+        ended = runner.run_many(self._commands(outputs), jobs=self.request.jobs, to_the_end=True)
         for index, completed in ended:
             outputs[index].finish()
             self.done[index] = completed
@@ -261,12 +269,8 @@ class _Execution:
 
     def _tell(self, names: tuple[str, ...], duration_ms: int) -> None:
         checkouts = self.target.checkouts
-        failed = tuple(
-            checkout.repo
-            for index, checkout in enumerate(checkouts)
-            if index not in self.done or self.done[index].exit_code
-        )
-        event_type = ExecFailed if failed else ExecCompleted
+        failed = tuple(checkouts[index].repo for index in sorted(self.done) if self.done[index].exit_code)
+        event_type = ExecFailed if failed or len(self.done) < len(checkouts) else ExecCompleted
         event = event_type(lane_name=self.target.lane_name, repos=names, repos_failed=failed, duration_ms=duration_ms)
         self.run.emit(event, unit=self.target.unit_name)
 
@@ -294,21 +298,24 @@ class _Execution:
 
     def _issues(self) -> tuple[Issue, ...]:
         issues = []
-        if self.lost.is_set():
-            message = "the lease was lost while the command ran; it was ended"
-            issues.append(
-                Issue(
-                    code="lease_lost",
-                    scope="lease",
-                    subject=self.target.lane_name,
-                    message=message,
-                    hint="gr2 lane lease show",
-                )
-            )
+        if self.lost.is_set() and self.held is not None:
+            issues.append(_lease_lost(self.held.lease))
         for index, completed in sorted(self.done.items()):
             if completed.exit_code:
                 issues.append(_failure(self.target.checkouts[index], completed, self.request))
         return tuple(issues)
+
+
+def _lease_lost(lease: Lease) -> Issue:
+    lane = f"{lease.owner_unit}/{lease.lane_name}"
+    return Issue(
+        code="lease_lost",
+        scope="lease",
+        subject=lane,
+        message=f"the lease of {lane} was lost while the command ran; it was ended",
+        hint=f"gr2 lane lease show {lane}",
+        details={"lease_id": lease.lease_id, "mode": lease.mode, "token": lease.token},
+    )
 
 
 def _failure(checkout: Checkout, completed: Completed, request: ExecRequest) -> Issue:

@@ -218,6 +218,27 @@ def test_cancelling_from_another_thread_ends_every_child(tmp_path: Path) -> None
     assert ended(read_pids(pids, 4))
 
 
+def test_a_run_to_the_end_gives_what_cancelling_ended_and_starts_nothing_more(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    cancellation = Cancellation()
+    commands = [sh(f"echo begun; echo $$ >>{pids}; sleep 600 & wait") for _ in range(4)]
+
+    def cancel() -> None:
+        read_pids(pids, 2)
+        cancellation.trip(signal.SIGTERM)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    found = {}
+    with pytest.raises(Interrupted):
+        for index, done in Runner(cancellation).run_many(commands, jobs=2, to_the_end=True):
+            found[index] = (done.exit_code, done.stdout)
+    thread.join()
+
+    assert found == {0: (143, b"begun\n"), 1: (143, b"begun\n")}
+    assert ended(read_pids(pids, 2))
+
+
 def test_after_cancelling_nothing_is_started(tmp_path: Path) -> None:
     cancellation = Cancellation()
     cancellation.trip(signal.SIGINT)

@@ -193,6 +193,57 @@ def test_a_signal_ends_the_children_and_the_document_still_comes(lane: World, si
     assert types == ["exec.started", "exec.failed", "lease.released"]
 
 
+def start(lane: World, *args: str) -> subprocess.Popen[str]:
+    """`exec run` of a command that says so when it runs and then takes long, in a process of its own."""
+    command = [sys.executable, "-m", "gr2", "exec", "run", "--lane", "fix", "--json", *args, "--"]
+    command += [*SH, f'echo begun; touch "{lane.root}/begun-$GR2_REPO"; sleep 60']
+    return subprocess.Popen(
+        command, cwd=lane.root, env=lane.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(lane: World, *names: str) -> None:
+    while not all(os.path.exists(lane.path(name)) for name in names):
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("jobs", "ran"), [("1", ["app"]), ("2", ["app", "api"])])
+def test_an_interrupted_run_tells_what_it_ended_from_what_never_began(lane: World, jobs: str, ran: list[str]) -> None:
+    process = start(lane, "--jobs", jobs)
+    wait_for(lane, *(f"begun-{repo}" for repo in ran))
+    process.send_signal(signal.SIGINT)
+    found = json.loads(process.communicate(timeout=30)[0])
+    assert (process.returncode, found["status"]) == (130, "interrupted")
+    assert [(row["repo"], row["exit_code"], row["stdout_tail"]) for row in found["results"]] == [
+        (repo, 143, "begun\n") for repo in ran
+    ]
+    assert [row["repo"] for row in found["unaffected"]] == [repo for repo in ("app", "api", "web") if repo not in ran]
+    (event,) = lane.call("events", "list", "--type", "exec.failed", "--json").json["events"]
+    assert event["repos_failed"] == ran
+
+
+def test_a_lease_broken_meanwhile_ends_the_command_and_names_the_lane(lane: World) -> None:
+    process = start(lane)
+    wait_for(lane, "begun-app")
+    lane.call("lane", "lease", "acquire", "alpha/fix", "--force", "--reason", "mine", "--actor", "human:bo")
+    found = json.loads(process.communicate(timeout=30)[0])
+    assert (process.returncode, found["status"]) == (1, "failed")
+    assert [(row["repo"], row["exit_code"], row["stdout_tail"]) for row in found["results"]] == [
+        ("app", 143, "begun\n")
+    ]
+    assert [row["repo"] for row in found["unaffected"]] == ["api", "web"]
+    lost, failed = found["issues"]
+    assert (lost["code"], lost["subject"], lost["hint"]) == (
+        "lease_lost",
+        "alpha/fix",
+        "gr2 lane lease show alpha/fix",
+    )
+    assert lost["details"]["mode"] == "exec"
+    assert (failed["code"], failed["subject"]) == ("exec_failed", "app")
+    (event,) = lane.call("events", "list", "--type", "exec.failed", "--json").json["events"]
+    assert event["repos_failed"] == ["app"]
+
+
 def test_a_killed_gr2_takes_its_command_with_it(lane: World) -> None:
     marker = lane.path("pid")
     script = f'echo $$ >"{marker}"; exec sleep 60'

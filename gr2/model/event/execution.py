@@ -33,7 +33,7 @@ class ExecCompleted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ExecFailed(Event):
-    """The command failed in `repos_failed`."""
+    """The command failed in `repos_failed`, or was not started everywhere."""
 
     TYPE: ClassVar[str] = "exec.failed"
 
