@@ -114,9 +114,7 @@ class Runner:
                             live.add(child)
                     for child in _pump(selector, live) if live else ():
                         live.discard(child)
-                        self.cancellation._children.discard(child)
-                        if child.command.tie and self.cancellation.signum is None:
-                            guardian.forget(child.group)
+                        self._ended(child, guardian)
                         if not to_the_end:
                             self.cancellation.check()
                         assert child.done is not None
@@ -128,6 +126,12 @@ class Runner:
                     child.end()
                     self.cancellation._children.discard(child)
                 guardian.dismiss()
+
+    def _ended(self, child: Child, guardian: Guardian) -> None:
+        self.cancellation._children.discard(child)
+        # When cancelled, what a child leaves behind is to end too.
+        if child.command.tie and self.cancellation.signum is None:
+            guardian.forget(child.group)
 
     def _start(self, index: int, command: Command, selector: selectors.BaseSelector, guardian: Guardian) -> Child:
         self.cancellation.check()
