@@ -19,6 +19,7 @@ from gr2.ops.apply_plan import Plan, make_plan
 from gr2.ops.context import find_repo, select_repos
 from gr2.ops.hook_seek import has_hooks
 from gr2.ops.mutation import Mutation, mutation
+from gr2.ops.required_plugins import required_plugins
 from gr2.ops.steps import Outcome, run_steps
 from gr2.session import Session
 from gr2.store.withheld import forget_withheld, withheld, withhold
@@ -50,7 +51,7 @@ def plan(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] =
     """What `apply` with the same options would do. Reads files only: no network, nothing written."""
     chosen = select_repos(session, repos, groups)
     found = make_plan(session, chosen, whole=not repos and not groups)
-    issues, operations = tuple(found.issues), found.operations
+    issues, operations = (*required_plugins(session), *found.issues), found.operations
     if found.checkouts or has_hooks(session, found.lanes):
         from gr2.ops.hook_finish import plan_hooks
 

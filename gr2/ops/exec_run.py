@@ -22,6 +22,7 @@ from gr2.ops.context import lane_of, select_repos, unit_of, unknown
 from gr2.ops.environment import bare_environment, callers_environment, gr2_variables
 from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.mutation import Mutation, mutation
+from gr2.ops.required_plugins import required_plugins
 from gr2.session import Session
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class _Target:
 def exec_status(session: Session, request: ExecRequest) -> ExecStatusResult:
     """The checkouts `exec run` would use, and everything that would block it. Writes nothing."""
     target = _target(session, request)
-    issues = list(target.issues)
+    issues = [*required_plugins(session), *target.issues]
     if target.lane is not None:
         try:
             _check(session, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from gr2.errors import Gr2Error
@@ -14,6 +15,7 @@ from gr2.model.records import dataclass
 from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import select_repos
 from gr2.ops.lane_view import LaneView, view_with
+from gr2.ops.required_plugins import required_plugins
 from gr2.session import Session
 from gr2.store.failures import Marker, unresolved
 from gr2.store.lanes import current_lane, read_lanes
@@ -61,7 +63,8 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
         views.append(view_with(session, units[lane.unit], lane, rows[start : start + len(group)]))
         start += len(group)
     failures = tuple(unresolved(session.layout))
-    issues = [*(_failure(marker) for marker in failures), *issues]
+    required = (replace(issue, blocking=False) for issue in required_plugins(session))
+    issues = [*required, *(_failure(marker) for marker in failures), *issues]
     issues += _of_rows(rows[: len(base)])
     issues += [issue for view in views for issue in _of_lane(session, view)]
     return StatusResult(

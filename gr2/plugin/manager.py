@@ -266,6 +266,12 @@ class Plugins:
         if issues:
             raise _blocked(issues)
 
+    def unavailable(self, spec: Any) -> tuple[Issue, ...]:
+        """One blocking issue for each plugin that the spec requires and that cannot be asked. Imports none of them."""
+        from gr2.plugin.asking import unavailable
+
+        return tuple(unavailable(self, spec))
+
     def validate_spec(self, spec: Any, root: str) -> tuple[Issue, ...]:
         """What plugins find wrong with a spec that is valid otherwise: required plugins that are missing, settings
         that are wrong or nobody's, and what `gr2_validate_spec` says. Sorted by plugin."""

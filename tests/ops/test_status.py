@@ -31,6 +31,24 @@ def test_what_is_missing_is_made_by_apply(world: World) -> None:
     assert needs(world) == {"not_materialized": "gr2 apply"}
 
 
+def test_a_required_plugin_that_is_not_there_is_known_before_anything_is_tried(shop: World) -> None:
+    assert shop.call("lane", "create", "fix").exit_code == 0
+    shop.write_spec(
+        repos=["app", "api"],
+        units=["alpha", "beta"],
+        extra='[workspace_constraints]\nrequires = ["gr2-nothere"]\n',
+    )
+    assert shop.call("apply", "--json").codes == ["constraint_unavailable"]
+    for dry_run in (("plan",), ("exec", "status", "--lane", "alpha/fix"), ("exec", "status", "--shared")):
+        found = shop.call(*dry_run, "--json")
+        assert (found.exit_code, found.json["status"]) == (3, "blocked")
+        assert found.codes == ["constraint_unavailable"]
+        assert found.json["operations"]
+    (issue, *_) = shop.call("status", "--json").json["issues"]
+    assert (issue["code"], issue["blocking"]) == ("constraint_unavailable", False)
+    assert "gr2-nothere" in shop.call("status").stdout
+
+
 def test_uncommitted_work_in_a_shared_checkout_is_named(shop: World) -> None:
     shop.write("repos/app/README.md", "changed")
     assert needs(shop) == {"dirty_shared_repo": "git -C repos/app status"}
