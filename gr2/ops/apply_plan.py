@@ -100,6 +100,7 @@ class _RepoPlanner:
         self.accept = accept
         self.chain: list[Step] = []
         self.mirror: Mirror = inspect_mirror(session.layout.mirror(repo.name))
+        self.branches = self.mirror.branches() if self.mirror.kind is MirrorKind.OURS else {}
         self.url = canonical_url(session, repo)
 
     def plan(self, lanes: Sequence[Lane]) -> None:
@@ -112,7 +113,7 @@ class _RepoPlanner:
             self.chain.append(seed)
         elif not self._accept_url(places):
             return
-        elif not self.mirror.branches():
+        elif not self.branches:
             self._issue(
                 "remote_empty",
                 f"{self.repo.name} has no branch yet",
@@ -183,7 +184,6 @@ class _RepoPlanner:
         unit = self.session.spec.unit(lane.unit)
         assert unit is not None
         branch = lane.branch_map.get(self.repo.name, lane.name)
-        exists = branch in self.mirror.branches() if self.mirror.kind is MirrorKind.OURS else False
         return MakeCheckout(
             repo=self.repo,
             path=f"{unit.path}/lanes/{lane.name}/repos/{self.repo.name}",
@@ -191,7 +191,7 @@ class _RepoPlanner:
             unit=lane.unit,
             lane=lane.name,
             branch=branch,
-            start="" if exists else lane.base_map.get(self.repo.name, ""),
+            start="" if branch in self.branches else lane.base_map.get(self.repo.name, ""),
             sparse=lane.sparse,
             needs=seed,
         )

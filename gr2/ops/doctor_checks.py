@@ -35,7 +35,20 @@ class Check(Protocol):
 
 def own_checks(session: Session) -> list[tuple[str, Check]]:
     """gr2's own checks, in the order they are shown, with what to call each when it breaks."""
-    kinds = (Git, Spec, Plugins, Mirrors, Alternates, Journals, Outbox, Operations, Saved, Permissions, Clock)
+    kinds = (
+        Git,
+        Spec,
+        Plugins,
+        Mirrors,
+        Obstacles,
+        Alternates,
+        Journals,
+        Outbox,
+        Operations,
+        Saved,
+        Permissions,
+        Clock,
+    )
     return [(kind.__name__.lower(), kind(session)) for kind in kinds]
 
 
@@ -133,6 +146,21 @@ class Mirrors(_Base):
         finally:
             lock.release()
         return self._row(repo)
+
+
+class Obstacles(_Base):
+    """Whether anything stands where `apply` should make something, or belongs to another URL."""
+
+    def run(self) -> Sequence[CheckRow]:
+        from gr2.ops.apply_plan import make_plan
+
+        # A mirror that cannot be used has a check of its own.
+        rows = [
+            CheckRow(id=f"apply.{issue.subject}", result="fail", message=issue.message, hint=issue.hint)
+            for issue in make_plan(self.session, self.session.spec.repos, whole=True).issues
+            if issue.blocking and issue.code != "cache_path_conflict"
+        ]
+        return rows or [CheckRow(id="apply", result="ok", message="nothing stands in the way of gr2 apply")]
 
 
 class Alternates(_Base):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from gr2.model.group import GroupState
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue, Result, read_status
 from gr2.model.records import dataclass
+from gr2.ops.apply_plan import make_plan
 from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import select_repos
 from gr2.ops.lane_view import LaneView, view_with
@@ -51,7 +52,8 @@ class StatusResult(Result):
 def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> StatusResult:
     """Look at every checkout, lane and failure marker. Contacts no remote and writes nothing."""
     spec = session.spec
-    chosen = {repo.name for repo in select_repos(session, repos, groups)}
+    selected = select_repos(session, repos, groups)
+    chosen = {repo.name for repo in selected}
     lanes = [lane for lane in read_lanes(session.layout, spec) if lane.state is not LaneState.ARCHIVED]
     base = shared_checkouts(spec.repos) + [item for unit in spec.units for item in unit_checkouts(unit)]
     base = [item for item in base if item.repo in chosen]
@@ -63,10 +65,13 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
         views.append(view_with(session, units[lane.unit], lane, rows[start : start + len(group)]))
         start += len(group)
     failures = tuple(unresolved(session.layout))
-    required = (replace(issue, blocking=False) for issue in required_plugins(session))
-    issues = [*required, *(_failure(marker) for marker in failures), *issues]
-    issues += _of_rows(rows[: len(base)])
-    issues += [issue for view in views for issue in _of_lane(session, view)]
+    plan = make_plan(session, selected, whole=not repos and not groups)
+    wanted = {step.path for step in plan.checkouts}
+    in_the_way = [*required_plugins(session), *(issue for issue in plan.issues if issue.code != "repo_not_in_spec")]
+    issues = [*(_failure(marker) for marker in failures), *issues]
+    issues += [replace(issue, blocking=False) for issue in in_the_way]
+    issues += _of_rows(rows[: len(base)], wanted)
+    issues += [issue for view in views for issue in _of_lane(session, view, wanted)]
     return StatusResult(
         status=read_status(issues),
         issues=tuple(issues),
@@ -102,9 +107,10 @@ def _failure(marker: Marker) -> Issue:
     return _note("unresolved_failure", "hook" if marker.hook_name else "lane", where, f"{what} failed in {where}", hint)
 
 
-def _of_rows(rows: Sequence[RepoRow]) -> list[Issue]:
+def _of_rows(rows: Sequence[RepoRow], wanted: Container[str]) -> list[Issue]:
+    """`wanted`: the checkouts that `apply` would make; why it would not make another is told elsewhere."""
     found = []
-    missing = [row.path for row in rows if not row.exists]
+    missing = [row.path for row in rows if row.path in wanted]
     if missing:
         count = f"{len(missing)} checkouts are" if len(missing) > 1 else f"{missing[0]} is"
         found.append(_note("not_materialized", "workspace", "", f"{count} not there yet", "gr2 apply"))
@@ -122,9 +128,9 @@ def _of_rows(rows: Sequence[RepoRow]) -> list[Issue]:
     return found
 
 
-def _of_lane(session: Session, view: LaneView) -> list[Issue]:
+def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[Issue]:
     name = f"{view.owner_unit}/{view.lane_name}"
-    found = _of_work(view, name) + _of_group(session, view, name)
+    found = _of_work(view, name, wanted) + _of_group(session, view, name)
     kept = waiting(session.layout, unit=view.owner_unit, lane=view.lane_name)
     if kept:
         found.append(
@@ -151,9 +157,11 @@ def _of_group(session: Session, view: LaneView, name: str) -> list[Issue]:
     return []
 
 
-def _of_work(view: LaneView, name: str) -> list[Issue]:
-    if any(not row.exists for row in view.repos):
+def _of_work(view: LaneView, name: str, wanted: Container[str]) -> list[Issue]:
+    if any(row.path in wanted for row in view.repos):
         return [_note("not_materialized", "lane", name, f"lane {name} lacks a checkout", "gr2 apply")]
+    if any(not row.exists for row in view.repos):
+        return []
     stuck = [row for row in view.repos if row.in_progress]
     if stuck:
         message = f"a {stuck[0].in_progress} is in progress in {stuck[0].path}"

@@ -16,7 +16,7 @@ from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_STRATEGY, UP_TO_DATE, Distance
 from gr2.ops.checkouts import inspect
 from gr2.ops.sync_compare import Update, compare, submodules, surroundings, update_operation
 from gr2.ops.sync_hooks import hooks_issues
-from gr2.ops.sync_look import RepoLook, fetched_at, look_at_repo, mirror_operation, see
+from gr2.ops.sync_look import RepoLook, branch_issues, fetched_at, look_at_repo, mirror_operation, see
 from gr2.ops.sync_select import Chosen, Selection, check_options, choose, obstacles
 from gr2.session import Session
 
@@ -62,7 +62,7 @@ def sync_status(
     rows, unreadable = inspect(session, _looked_at(session, chosen, looks))
     status = _Status(session, chosen, dirty=dirty, strategy=strategy)
     answers = status.answers(looks, rows)
-    issues = [issue for look in looks for issue in look.issues]
+    issues = [issue for look in looks for issue in (*look.issues, *(branch_issues(look) if _is_empty(look) else ()))]
     if chosen.whole:
         from gr2.ops.strays import not_in_spec
 
@@ -89,6 +89,11 @@ def _looked_at(session: Session, chosen: Chosen, looks: list[RepoLook]) -> Itera
         look = look_at_repo(session, repo, chosen)
         looks.append(look)
         yield from look.checkouts
+
+
+def _is_empty(look: RepoLook) -> bool:
+    """Whether the remote had no branch when it was last asked: no checkout can be made of it."""
+    return not (look.is_blocked or look.is_missing or look.heads)
 
 
 class _Status:
@@ -143,7 +148,7 @@ class _Status:
         return _Answer(row=row, issues=tuple(issues), operation=operation)
 
     def _verdict(self, look: RepoLook, seen: Seen) -> tuple[Verdict, Distance | None]:
-        if look.is_blocked or (look.is_missing and seen.exists):
+        if look.is_blocked or (look.is_missing and seen.exists) or (_is_empty(look) and not seen.exists):
             return UP_TO_DATE, None
         verdict = first_verdict(seen)
         if verdict.compare:

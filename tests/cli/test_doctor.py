@@ -43,6 +43,22 @@ def test_a_healthy_workspace_passes_every_check(shop: World) -> None:
     assert set(ran.json["checks"][0]) >= {"id", "result", "message", "hint"}
 
 
+def test_what_stands_in_the_way_of_apply_is_found(shop: World) -> None:
+    assert results(shop.call("doctor", "--json"))["apply"] == "ok"
+    shutil.rmtree(shop.path("repos/app"))
+    shop.write("repos/app/keep", "mine")
+    ran = shop.call("doctor", "--json")
+    assert results(ran)["apply.app"] == "fail"
+    assert "move repos/app away, then gr2 apply" in [check["hint"] for check in ran.json["checks"]]
+
+
+def test_a_url_that_changed_in_the_spec_is_found(shop: World) -> None:
+    shop.write_spec(repos={"app": {"url": shop.remote("other")}}, units=("alpha",))
+    ran = shop.call("doctor", "--json")
+    assert (ran.exit_code, results(ran)["apply.app"]) == (1, "fail")
+    assert "gr2 apply --accept-url app" in [check["hint"] for check in ran.json["checks"]]
+
+
 def test_without_fix_nothing_is_written(shop: World) -> None:
     before = {name: os.stat(name).st_mtime_ns for name, _, _ in os.walk(shop.path(".grip"))}
 

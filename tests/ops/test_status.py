@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from gr2.testing import World
@@ -29,6 +31,37 @@ def test_a_workspace_that_needs_nobody_says_so(shop: World) -> None:
 def test_what_is_missing_is_made_by_apply(world: World) -> None:
     world.write_spec(repos=["app"], units=["alpha"])
     assert needs(world) == {"not_materialized": "gr2 apply"}
+
+
+def test_what_stands_in_the_way_of_apply_is_said_instead_of_apply(shop: World) -> None:
+    shutil.rmtree(shop.path("repos/api"))
+    shop.write("repos/api/keep", "mine")
+    assert shop.call("apply", "--json").codes == ["path_conflict"]
+    (issue,) = shop.call("status", "--json").json["issues"]
+    assert (issue["code"], issue["hint"]) == ("path_conflict", "move repos/api away, then gr2 apply")
+    assert "gr2 apply" in shop.call("status").stdout
+
+
+def test_a_lane_whose_checkout_cannot_be_made_is_not_sent_to_apply(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shutil.rmtree(shop.path("agents/alpha/lanes/fix/repos/app"))
+    shop.write("agents/alpha/lanes/fix/repos/app/keep", "mine")
+    assert [issue["code"] for issue in shop.call("status", "--json").json["issues"]] == ["path_conflict"]
+
+
+def test_a_url_that_changed_in_the_spec_waits_for_a_yes(shop: World) -> None:
+    shop.write_spec(repos={"app": {"url": shop.remote("other")}, "api": {}}, units=["alpha"])
+    assert needs(shop) == {"repo_url_changed": "gr2 apply --accept-url app"}
+
+
+def test_an_empty_remote_wants_a_branch_not_another_apply(world: World) -> None:
+    world.git("", "init", "--quiet", "--bare", f"{world.base}/empty.git")
+    world.write_spec(repos={"empty": {"url": f"{world.base}/empty.git"}, "app": {}}, units=["alpha"])
+    assert needs(world) == {"not_materialized": "gr2 apply"}
+    world.call("apply")
+    (issue,) = world.call("status", "--json").json["issues"]
+    assert (issue["code"], issue["subject"]) == ("remote_empty", "empty")
+    assert world.call("sync", "status", "--json").codes == ["remote_empty"]
 
 
 def test_a_required_plugin_that_is_not_there_is_known_before_anything_is_tried(shop: World) -> None:
