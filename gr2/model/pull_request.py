@@ -86,8 +86,8 @@ class Demands:
     """What the platform itself demands before a merge into a base branch.
 
     checks: names of required checks, also those nobody has reported yet. blocked_by: reasons of its own, as sentences.
-    met: the platform says that nothing of it is missing, by its own way of counting. methods: the ways to merge that the
-    base branch allows, None for all that the repository does.
+    met: the platform says that nothing of it is missing, by its own way of counting. methods: the ways to merge that
+    the base branch allows, None for all that the repository does.
     """
 
     approvals: int = 0
