@@ -194,6 +194,8 @@ class Desk:
             except GitError as error:
                 with _typed():
                     self.heads = self.git.heads()
+                if self.heads.get(pull.base) == merged:
+                    break  # a git that was killed had moved it by then
                 if self.heads.get(pull.base) in {base, None}:
                     raise Transient(f"the base branch could not be moved: {error.message}") from error
         else:
@@ -220,7 +222,7 @@ class Desk:
         if doing is None:
             return
         since = os.stat(os.path.join(self.path, FILE)).st_mtime
-        for ref in doing.refs:
+        for ref in (*doing.refs, "HEAD"):  # HEAD is locked with the branch it names
             lock = os.path.join(self.path, f"{ref}.lock")
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(lock).st_mtime >= since:

@@ -177,13 +177,35 @@ def test_a_merge_that_was_killed_after_the_branch_moved_is_finished(
     assert "doing" not in _file(repository)
 
 
-def test_a_lock_file_left_by_a_killed_git_is_no_obstacle(local: LocalSide, repository: str) -> None:
+def test_a_merge_whose_git_was_killed_after_it_moved_the_branch_is_done(
+    local: LocalSide, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gr2.builtin.local_git import BareRepository
+
+    made = _open(local, repository)
+    real, calls = BareRepository.move, []
+
+    def killed_at_the_end(self: BareRepository, moves: dict[str, tuple[str, str | None]]) -> None:
+        calls.append(moves)
+        real(self, moves)
+        real(self, {"refs/heads/main": ("0" * 39 + "1", "0" * 39 + "2")})  # what git says does not matter
+
+    monkeypatch.setattr(BareRepository, "move", killed_at_the_end)
+
+    merged = local.adapter.merge_pr(made.ref, method="merge", expected_head=made.head_sha)
+
+    assert len(calls) == 1
+    assert merged.merge_sha == local.branch(repository, "main") == local.adapter.get_pr(made.ref).merge_sha
+
+
+@pytest.mark.parametrize("name", ["refs/heads/main", "HEAD"])
+def test_a_lock_file_left_by_a_killed_git_is_no_obstacle(local: LocalSide, repository: str, name: str) -> None:
     made = _open(local, repository)
     content = _file(repository)
     content["doing"] = {"refs": ["refs/heads/main"], "number": 1, "merge_sha": "0" * 40}
     with open(os.path.join(repository, "gr2-prs.json"), "w", encoding="utf-8") as file:
         json.dump(content, file)
-    lock = os.path.join(repository, "refs/heads/main.lock")
+    lock = os.path.join(repository, f"{name}.lock")
     with open(lock, "w", encoding="utf-8"):
         pass
 
