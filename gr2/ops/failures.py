@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked
 from gr2.model.event.failure import FailureResolved
+from gr2.model.hooks import Hook
 from gr2.model.outcome import Issue, MutationResult, Result, Status
 from gr2.model.records import dataclass
 from gr2.ops.context import unknown
@@ -73,14 +74,19 @@ def failures_resolve(session: Session, operation_id: str, *, resolution: str) ->
         return FailuresResolveResult(status=Status.SUCCESS, operation_id=run.operation_id, failures=failures)
 
 
-def resolve_retried(run: Mutation, *, unit: str = "", lane: str = "", repos: Iterable[str] = ()) -> None:
+def resolve_retried(
+    run: Mutation, *, unit: str = "", lane: str = "", repos: Iterable[str] = (), hook: Hook | None = None
+) -> None:
     """Resolve what the success of `run` makes good: the markers of the same command on this lane (with `repos` only
-    theirs), or outside lanes on the checkouts of `repos` in `unit`. For mutating ops to call when they succeeded."""
+    theirs), or outside lanes on the checkouts of `repos` in `unit`; with `hook` only those of that hook. For mutating
+    ops to call when they succeeded."""
     layout, names = run.session.layout, tuple(repos)
     if lane:
         found = [marker for marker in for_lane(layout, unit, lane) if not names or marker.repo in names]
     else:
         found = [marker for repo in names for marker in for_checkout(layout, unit, repo)]
+    if hook is not None:
+        found = [marker for marker in found if (marker.stage, marker.hook_name) == (hook.stage, hook.name)]
     _decide(run, [marker for marker in found if marker.operation == run.command], "retry")
 
 

@@ -18,7 +18,7 @@ from gr2.ops.lease import guard
 from gr2.ops.lease_grant import refuse_unusable
 from gr2.ops.mutation import Mutation, mutation
 from gr2.session import Session
-from gr2.store.failures import blocking_checkout
+from gr2.store.failures import blocking_run
 
 TAIL = 4000
 
@@ -42,7 +42,7 @@ class HookRun:
 
 @dataclass(frozen=True, kw_only=True)
 class HooksRunResult(MutationResult):
-    """How the hook ended."""
+    """How the hook ended; `failed` when it did, whatever its `on_failure` says."""
 
     results: tuple[HookRun, ...]
 
@@ -57,10 +57,7 @@ def hooks_run(
     """
     place = _place(session, repo, lane)
     unit, lane_name = place.unit_name, place.lane_name
-    with mutation(session, "hooks.run", unit=unit, lane=lane_name, repos=(repo,), lock=None) as run:
-        marker = blocking_checkout(session.layout, command=run.command, unit=unit, repo=repo) if not lane_name else None
-        if marker is not None:
-            raise marker
+    with mutation(session, "hooks.run", unit=unit, lane=lane_name, repos=(repo,), lock=None, markers=False) as run:
         if lane_name:
             refuse_unusable(session, unit, lane_name)
         with guard(run.session, unit, lane_name, mode="exec") if lane_name else nullcontext():
@@ -95,6 +92,7 @@ class _Manual:
         if file is None:
             raise self._no_file()
         hook = _pick(place.repo.name, file.hooks, name, stage)
+        self._refuse_marked(hook)
         runner = HookRunner(run, self._reader)
         trust = Trust(run.session, all_hooks=trust_hooks)
         if not trust.allows(place, file):
@@ -105,8 +103,9 @@ class _Manual:
         except HookFailure as error:
             return self._result(hook, runner.last, Status.FAILED, (Issue.from_error(error),))
         if ran.outcome.exit_code == 0:
-            resolve_retried(run, unit=place.unit_name, lane=place.lane_name, repos=(place.repo.name,))
-        status = Status.ATTENTION if runner.issues else Status.SUCCESS
+            resolve_retried(run, unit=place.unit_name, lane=place.lane_name, repos=(place.repo.name,), hook=hook)
+        # Whatever its failure means to others, it is all that was asked for.
+        status = Status.SUCCESS if ran.outcome.exit_code == 0 else Status.FAILED
         return self._result(hook, ran, status, tuple(runner.issues))
 
     def _no_file(self) -> Invalid:
@@ -117,6 +116,21 @@ class _Manual:
         error = Invalid(first.code, first.message, scope=first.scope, subject=first.subject, hint=first.hint)
         error.__dict__["issues"] = tuple(self._reader.issues)
         return error
+
+    def _refuse_marked(self, hook: Hook) -> None:
+        """Raise Blocked `unresolved_failure` for a failure here that is not of this hook."""
+        place = self._place
+        refusal = blocking_run(
+            self._run.session.layout,
+            command=self._run.command,
+            stage=hook.stage,
+            hook_name=hook.name,
+            repo=place.repo.name,
+            unit=place.unit_name,
+            lane=place.lane_name,
+        )
+        if refusal is not None:
+            raise refusal
 
     def _refuse(self, runner: HookRunner, hook: Hook, trust: Trust) -> None:
         """Raise Blocked for what keeps the hook from running; the log says so, too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
@@ -209,16 +209,26 @@ def blocking_marker(layout: Layout, *, command: str, unit: str, lane: str) -> Bl
     """
     if not lane:
         return None
-    return _refusal(for_lane(layout, unit, lane), command)
+    return _refusal(marker for marker in for_lane(layout, unit, lane) if marker.operation != command)
 
 
 def blocking_checkout(layout: Layout, *, command: str, unit: str, repo: str) -> Blocked | None:
     """Why the command `command` may not change this checkout outside lanes, or None."""
-    return _refusal(for_checkout(layout, unit, repo), command)
+    return _refusal(marker for marker in for_checkout(layout, unit, repo) if marker.operation != command)
 
 
-def _refusal(markers: list[Marker], command: str) -> Blocked | None:
-    marker = next((marker for marker in markers if marker.operation != command), None)
+def blocking_run(
+    layout: Layout, *, command: str, stage: str, hook_name: str, repo: str, unit: str, lane: str
+) -> Blocked | None:
+    """Why the command `command`, which runs one hook, may not run this one, or None: only what failed may be tried
+    again."""
+    found = for_lane(layout, unit, lane) if lane else for_checkout(layout, unit, repo)
+    what = (command, stage, hook_name, repo, unit, lane)
+    return _refusal(marker for marker in found if marker.what != what)
+
+
+def _refusal(markers: Iterable[Marker]) -> Blocked | None:
+    marker = next(iter(markers), None)
     if marker is None:
         return None
     what = f"hook {marker.hook_name} of {marker.repo}" if marker.hook_name else f"repo {marker.repo}"

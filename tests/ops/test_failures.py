@@ -26,7 +26,7 @@ from gr2.store.failures import (
 )
 from gr2.store.hook_state import completed, forget, take_pass
 from gr2.testing.world import World
-from tests.ops.hooks_stage import TRUSTED, markers
+from tests.ops.hooks_stage import TRUSTED, events, hooked, markers
 
 OPERATION = "op_0123456789ab"
 
@@ -349,3 +349,44 @@ def test_hooks_that_fail_side_by_side_lose_no_failure(world: World) -> None:
     assert said["partial_state"]["repos_completed"] == ["lib"]
     for repo in ("app", "api"):
         assert world.call("sync", "run", "--repo", repo, "--json").codes == ["unresolved_failure"]
+
+
+def _manual(name: str, command: str, *, stage: str = "on_enter", on_failure: str = "block") -> str:
+    head = f'[[lifecycle.{stage}]]\nname = "{name}"\ncommand = "{command}"\n'
+    return f'{head}when = "manual"\non_failure = "{on_failure}"\n'
+
+
+@pytest.mark.parametrize("lane", ["", "alpha/feat"], ids=["shared", "lane"])
+def test_only_the_hook_that_failed_may_be_run_again_by_hand_and_makes_its_failure_good(world: World, lane: str) -> None:
+    ready = "test -e {workspace_root}/ready"
+    text = _manual("exit", ready) + _manual("one", "true") + _manual("exit", "true", stage="on_exit")
+    hooked(world, text, units=("alpha",))
+    world.call("apply")
+    world.call("lane", "create", "feat")
+
+    def run(name: str, stage: str = "on_enter") -> list[str]:
+        where = ("--lane", lane) if lane else ()
+        return world.call("hooks", "run", "app", name, "--stage", stage, *where, "--json", env=TRUSTED).codes
+
+    failed = run("exit")
+    others = run("one"), run("exit", "on_exit")
+    again = run("exit")
+    world.write("ready", "")
+    good, after = run("exit"), run("one")
+
+    assert (failed, again, others) == (["hook_failed"], ["hook_failed"], (["unresolved_failure"],) * 2)
+    assert (good, after, markers(world)) == ([], [], [])
+
+
+@pytest.mark.parametrize(("on_failure", "codes"), [("warn", ["hook_failed"]), ("skip", [])])
+def test_a_hook_that_was_asked_for_and_fails_is_a_failure_whatever_it_means_to_others(
+    world: World, on_failure: str, codes: list[str]
+) -> None:
+    hooked(world, _manual("x", "false", on_failure=on_failure))
+    world.call("apply")
+
+    ran = world.call("hooks", "run", "app", "x", "--json", env=TRUSTED)
+
+    assert (ran.exit_code, ran.json["status"], ran.codes) == (1, "failed", codes)
+    assert [event["exit_code"] for event in events(world, "hook.failed")] == [1]
+    assert markers(world) == []
