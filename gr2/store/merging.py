@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Self
 
 from gr2.model.records import dataclass
 
@@ -26,6 +27,18 @@ class Merged:
 
     data: bytes
     conflicts: tuple[str, ...] = ()
+
+
+class _Written(float):
+    """A number that also knows how it is written: a float alone rounds it. Raises InvalidOperation, ValueError."""
+
+    text: str
+    exact: Decimal
+
+    def __new__(cls, text: str) -> Self:
+        made = super().__new__(cls, text)
+        made.text, made.exact = text, Decimal(text)
+        return made
 
 
 def merge(name: str, target: bytes, source: bytes) -> Merged:
@@ -109,6 +122,8 @@ def same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, _Written) and isinstance(other, _Written):
+        return one.exact == other.exact
     kinds = [
         next((kind for kind in (bool, int, float, str) if isinstance(value, kind)), None) for value in (one, other)
     ]
@@ -130,7 +145,7 @@ def _merge_json(old: str, new: str) -> Merged:
     conflicts, changed = fill_in(target, source)
     if not changed:
         return Merged(data=old.encode(), conflicts=tuple(conflicts))
-    text = json.dumps(target, ensure_ascii=False, indent=_indent_of(old))
+    text = _json_text(target, _indent_of(old))
     _check(same(_json(text, "the result"), target))
     end = "\n" if old.endswith("\n") or not old.strip() else ""
     return Merged(data=(text + end).encode(), conflicts=tuple(conflicts))
@@ -144,16 +159,22 @@ def _json(text: str, whose: str) -> dict[str, Any]:
         return found
 
     def finite(word: str) -> float:
-        number = float(word)
+        try:
+            number = _Written(word)
+        except InvalidOperation:
+            raise ValueError("a number is too small") from None
         if not math.isfinite(number):
             raise ValueError("a number is too large")
         return number
+
+    def whole(word: str) -> float:
+        return _Written(word) if word == "-0" else int(word)
 
     def refuse(word: str) -> float:
         raise ValueError(f"{word} is not JSON")
 
     try:
-        found = json.loads(text, object_pairs_hook=once, parse_float=finite, parse_constant=refuse)
+        found = json.loads(text, object_pairs_hook=once, parse_float=finite, parse_int=whole, parse_constant=refuse)
     except ValueError as error:
         raise Unmergeable(f"{whose} cannot be read as JSON: {error}") from None
     return _mapping(found, whose)
@@ -162,15 +183,50 @@ def _json(text: str, whose: str) -> dict[str, Any]:
 def _mapping(found: Any, whose: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Unmergeable(f"{whose} is not a mapping")
+    try:
+        "".join(_texts(found)).encode()
+    except UnicodeEncodeError:
+        raise Unmergeable(f"{whose} holds half a character") from None
     return found
 
 
-def _indent_of(text: str) -> int | str | None:
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _json_text(value: Any, indent: str | None, end: str = "\n") -> str:
+    """What `json.dumps` gives, but for numbers, which stay as they were written. `end` ends a line at this depth."""
+    if isinstance(value, _Written):
+        return value.text
+    if not value or not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    inner = end + (indent or "")
+    if isinstance(value, dict):
+        marks = "{}"
+        items = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_json_text(item, indent, inner)}" for key, item in value.items()
+        ]
+    else:
+        marks, items = "[]", [_json_text(item, indent, inner) for item in value]
+    if indent is None:
+        return marks[0] + ", ".join(items) + marks[1]
+    return marks[0] + inner + f",{inner}".join(items) + end + marks[1]
+
+
+def _indent_of(text: str) -> str | None:
     for line in text.split("\n")[1:]:
         blank = line[: len(line) - len(line.lstrip())]
         if blank and line.strip():
-            return "\t" if blank.startswith("\t") else len(blank)
-    return 2 if "\n" in text.strip() or text.strip() in {"", "{}"} else None
+            return "\t" if blank.startswith("\t") else " " * len(blank)
+    return "  " if "\n" in text.strip() or text.strip() in {"", "{}"} else None
 
 
 def _merge_toml(old: str, new: str) -> Merged:
@@ -216,8 +272,15 @@ def _write_yaml(old: str, source: Mapping[str, Any]) -> tuple[list[str], str]:
     from io import StringIO
 
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
 
+    class Exact(RoundTripRepresenter):
+        def represent_written(self, number: _Written) -> Any:
+            return self.represent_scalar("tag:yaml.org,2002:float", number.text)
+
+    Exact.add_representer(_Written, Exact.represent_written)
     writer = YAML(typ="rt", pure=True)
+    writer.Representer = Exact
     writer.preserve_quotes = True
     writer.width = 1 << 20
     mapping, offset = _yaml_indents(old)
@@ -252,26 +315,40 @@ def _yaml_indents(text: str) -> tuple[int, int]:
 
 def _yaml(text: str, whose: str) -> dict[str, Any]:
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import YAMLError
 
+    class Exact(SafeConstructor):
+        def construct_yaml_float(self, node: Any) -> Any:
+            number = super().construct_yaml_float(node)
+            try:
+                return _Written(node.value)
+            except (InvalidOperation, ValueError):
+                # As `.inf` is written.
+                return number
+
+    Exact.add_constructor("tag:yaml.org,2002:float", Exact.construct_yaml_float)
+    loader = YAML(typ="safe", pure=True)
+    loader.Constructor = Exact
     try:
-        found = YAML(typ="safe", pure=True).load(text)
+        found = loader.load(text)
     except (YAMLError, ValueError, TypeError) as error:
         raise Unmergeable(f"{whose} cannot be read as YAML: {_first_line(error)}") from None
-    found = {} if found is None else found
-    _refuse_cycles(found, ())
-    return _mapping(found, whose)
+    return _mapping(_unfolded({} if found is None else found, (), [100_000]), whose)
 
 
-def _refuse_cycles(value: Any, above: tuple[int, ...], budget: list[int] | None = None) -> None:
-    """Aliases may make a value contain itself, or be a billion values."""
-    budget = [100_000] if budget is None else budget
+def _unfolded(value: Any, above: tuple[int, ...], budget: list[int]) -> Any:
+    """`value` with a copy for each alias, so that a change in one place is seen not to be one in another. Aliases may
+    also make a value contain itself, or be a billion values."""
     budget[0] -= 1
     if id(value) in above or budget[0] < 0:
         raise Unmergeable("its aliases are not to be unfolded")
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for child in children:
-        _refuse_cycles(child, (*above, id(value)), budget)
+    inside = (*above, id(value))
+    if isinstance(value, dict):
+        return {key: _unfolded(item, inside, budget) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unfolded(item, inside, budget) for item in value]
+    return value
 
 
 def _first_line(error: Exception) -> str:
