@@ -280,7 +280,7 @@ def _fault(error: Any) -> Fault:
         return Fault(tuple(context["where"]), "is the name of another one, too")
     if kind in {"greater_than_equal", "greater_than", "less_than_equal"}:
         words = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}
-        return Fault(where, f"must be {words[kind]} {next(iter(context.values()))}")
+        return Fault(where, f"must be {words[kind]} {next(iter(context.values())):g}")
     return Fault(where, str(context["reason"]) if kind == "unsafe" else _PLAIN_FAULTS.get(kind, "is not allowed here"))
 
 

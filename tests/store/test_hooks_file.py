@@ -138,6 +138,12 @@ def test_what_breaks_a_rule_is_refused_with_its_key_path(text: str, key: str) ->
     assert key in [found for found, _ in faults_of(text)]
 
 
+def test_a_limit_is_told_as_a_person_would_write_it() -> None:
+    told = [faults_of(HOOK + f"timeout_seconds = {number}")[0][1] for number in ("0", "86401")]
+
+    assert told == ["must be more than 0", "must be at most 86400"]
+
+
 def test_a_key_that_is_nearly_right_brings_a_suggestion_and_its_line() -> None:
     with pytest.raises(HooksInvalid) as caught:
         parse_hooks((HOOK + 'whne = "always"\n').encode())
