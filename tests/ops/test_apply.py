@@ -178,12 +178,30 @@ def test_a_url_that_changed_in_the_spec_blocks_that_repo_until_it_is_accepted(wo
     world.write_spec(repos={"app": {"url": moved}, "api": {}}, units=["alpha"])
     blocked = world.call("apply", "--json")
     assert blocked.codes == ["repo_url_changed"]
+    said = world.call("apply")
+    assert (said.exit_code, said.stdout) == (3, "")
+    assert said.stderr.startswith("error[repo_url_changed]")
     assert world.git("repos/app", "config", "remote.origin.url") == world.remote("app")
     accepted = world.call("apply", "--accept-url", "app", "--json")
     assert accepted.json["status"] == "success"
     for path in ("repos/app", "agents/alpha/repos/app", ".grip/cache/repos/app.git"):
         assert world.git(path, "config", "remote.origin.url") == moved
     assert world.call("apply", "--json").json["completed"] == []
+
+
+def test_the_text_of_plan_and_apply_tells_hooks_apart(world: World) -> None:
+    hooks = {"warm-up": "true", "build": "false", "tidy": "true"}
+    tables = [
+        f'[[lifecycle.on_materialize]]\nname = "{name}"\ncommand = "{command}"\n' for name, command in hooks.items()
+    ]
+    world.commit("app", {".gr2/hooks.toml": "".join(tables)})
+    world.write_spec(repos=["app"], units=[])
+    world.call("apply")
+    planned, applied = world.call("plan"), world.call("apply", "--trust-hooks")
+    lines = [f"run hook {name} of app repos/app" for name in hooks]
+    assert [" ".join(line.split()) for line in planned.stdout.splitlines()][1:4] == lines
+    said = [" ".join(line.split()) for line in applied.stdout.splitlines()]
+    assert said[:6] == ["Done (1)", lines[0], "Failed (1)", lines[1], "Not tried (1)", lines[2]]
 
 
 def test_a_pinned_repo_is_detached_at_its_pin_in_the_shared_checkout_only(world: World) -> None:

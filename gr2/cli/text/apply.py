@@ -14,7 +14,7 @@ _DOING = {
     "checkout.clone": "clone",
     "unit.create": "make unit",
     "file.project": "project a file of",
-    "hooks.run": "run hook of",
+    "hooks.run": "run hook {hook_name} of",
 }
 _THINGS = {
     "cache.seed": "mirrors",
@@ -45,7 +45,8 @@ def show_plan(result: PlanResult, screen: Screen) -> None:
 @text_for(ApplyResult)
 def show_apply(result: ApplyResult, screen: Screen) -> None:
     """What was done, what was not, and what to type."""
-    if not (result.completed or result.failed or result.blocked or result.unaffected):
+    nothing = not (result.completed or result.failed or result.blocked or result.unaffected)
+    if nothing and result.status in {Status.SUCCESS, Status.ATTENTION}:
         screen.line("Nothing to do: everything in the spec is there.", "good")
         return
     for title, style, operations in (
@@ -71,5 +72,9 @@ def _operations(screen: Screen, operations: Sequence[Operation]) -> None:
         totals = [(str(number), _THINGS.get(kind, kind)) for kind, number in counts.items()]
         screen.table(("", ""), totals, indent=2)
         return
-    rows = [(_DOING.get(item.kind, item.kind), item.repo or item.unit, (item.path, "dim")) for item in operations]
+    rows = [(_doing(item), item.repo or item.unit, (item.path, "dim")) for item in operations]
     screen.table(("", "", ""), rows, indent=2)
+
+
+def _doing(operation: Operation) -> str:
+    return _DOING.get(operation.kind, operation.kind).format_map(operation.details)
