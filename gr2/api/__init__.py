@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from gr2.plugin.protocols import PlatformAdapter as PlatformAdapter
     from gr2.plugin.protocols import PutAway as PutAway
     from gr2.session import Session as Session
+    from gr2.store.cursors import check_cursor as check_cursor
     from gr2.store.cursors import read_cursor as read_cursor
     from gr2.store.layout import Layout as Layout
     from gr2.store.outbox_read import EventLog as EventLog
@@ -135,7 +136,7 @@ _HOMES = {
         "PlatformAdapter PutAway"
     ),
     "gr2.session": "Session",
-    "gr2.store.cursors": "read_cursor",
+    "gr2.store.cursors": "check_cursor read_cursor",
     "gr2.store.layout": "Layout",
     "gr2.store.outbox_read": "EventLog",
     "gr2.store.sink_state": "dead_letters",

@@ -15,6 +15,7 @@ from gr2.errors import Gr2Error
 from gr2.ops.checkouts import all_checkouts
 from gr2.plugin.protocols import CheckRow
 from gr2.session import Session
+from gr2.store.cursors import consumers, invalid_cursors
 from gr2.store.journal import lock_path
 from gr2.store.mirrors import MirrorKind, inspect_mirror
 from gr2.store.outbox_read import EventLog
@@ -44,6 +45,7 @@ def own_checks(session: Session) -> list[tuple[str, Check]]:
         Alternates,
         Journals,
         Outbox,
+        Consumers,
         Operations,
         Saved,
         Permissions,
@@ -256,6 +258,18 @@ class Outbox(_Base):
             message = f"the log of events has {log.junk} unreadable lines and {gaps} gaps"
             return [CheckRow(id="outbox", result="warn", message=message, hint="look at .grip/events")]
         return [CheckRow(id="outbox", result="ok", message=f"{last} events")]
+
+
+class Consumers(_Base):
+    """Whether the log still is the one that its consumers have read."""
+
+    def run(self) -> Sequence[CheckRow]:
+        rows = [
+            CheckRow(id=f"cursor.{error.subject}", result="warn", message=error.message, hint=error.hint)
+            for error in invalid_cursors(self.session.layout)
+        ]
+        count = len(consumers(self.session.layout))
+        return rows or [CheckRow(id="consumers", result="ok", message=f"{count} consumers of events, none is stopped")]
 
 
 class Operations(_Base):

@@ -18,6 +18,7 @@ from gr2.ops.context import select_repos
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.required_plugins import required_plugins
 from gr2.session import Session
+from gr2.store.cursor_glance import all_at_end
 from gr2.store.failures import Marker, unresolved
 from gr2.store.lanes import current_lane, read_lanes
 from gr2.store.pr_groups import read_group
@@ -72,6 +73,7 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
     issues += [replace(issue, blocking=False) for issue in in_the_way]
     issues += _of_rows(rows[: len(base)], wanted)
     issues += [issue for view in views for issue in _of_lane(session, view, wanted)]
+    issues += _of_consumers(session)
     return StatusResult(
         status=read_status(issues),
         issues=tuple(issues),
@@ -126,6 +128,19 @@ def _of_rows(rows: Sequence[RepoRow], wanted: Container[str]) -> list[Issue]:
             code = f"dirty_{row.scope}_repo"
             found.append(_note(code, "repo", row.path, f"uncommitted work in {row.path}", f"git -C {row.path} status"))
     return found
+
+
+def _of_consumers(session: Session) -> list[Issue]:
+    """Who gets no events any more, because the log was cut off or put back."""
+    if all_at_end(session.layout):
+        return []
+    from gr2.store.cursors import invalid_cursors
+
+    try:
+        errors: Sequence[Gr2Error] = invalid_cursors(session.layout)
+    except Gr2Error as error:
+        errors = [error]
+    return [Issue.from_error(error, blocking=False) for error in errors]
 
 
 def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[Issue]:

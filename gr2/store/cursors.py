@@ -100,6 +100,22 @@ def check_cursor(layout: Layout, cursor: Cursor) -> None:
     raise cursor_invalid(cursor.consumer, reason, {"last_seq": seq, "last_event_id": event_id, "log_ends_at": last})
 
 
+def invalid_cursors(layout: Layout) -> list[Blocked]:
+    """The error `cursor_invalid` of each consumer that is stopped by it.
+
+    Raises Blocked `outbox_unwritable` when the log cannot be read.
+    """
+    found = []
+    for consumer in consumers(layout):
+        try:
+            check_cursor(layout, read_cursor(layout, consumer))
+        except Blocked as error:
+            if error.code != "cursor_invalid":
+                raise
+            found.append(error)
+    return found
+
+
 def cursor_invalid(consumer: str, reason: str, details: Any = None) -> Blocked:
     """The error of a cursor that cannot be followed."""
     return Blocked(

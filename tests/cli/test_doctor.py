@@ -9,6 +9,7 @@ import pytest
 
 from gr2.ops.gc import gc
 from gr2.plugin.protocols import DirtyCheckout
+from gr2.store.cursors import Cursor, write_cursor
 from gr2.store.saved import all_saved
 from gr2.store.saved_files import archive_tree
 from gr2.store.saved_work import SavedWork
@@ -65,6 +66,20 @@ def test_without_fix_nothing_is_written(shop: World) -> None:
     shop.call("doctor")
 
     assert {name: os.stat(name).st_mtime_ns for name, _, _ in os.walk(shop.path(".grip"))} == before
+
+
+def test_a_consumer_that_the_log_no_longer_fits_is_named(shop: World) -> None:
+    session = shop.session()
+    write_cursor(session.layout, Cursor(consumer="rec", last_seq=99, last_event_id="0" * 16))
+    shop.write(".grip/events/cursors/other.json", "broken")
+
+    ran = shop.call("doctor", "--json")
+
+    rows = {check["id"]: check for check in ran.json["checks"]}
+    assert (ran.exit_code, ran.json["status"]) == (0, "attention")
+    assert (rows["cursor.rec"]["result"], rows["cursor.other"]["result"]) == ("warn", "warn")
+    assert "does not fit the event log" in rows["cursor.rec"]["message"]
+    assert rows["cursor.rec"]["hint"] == "gr2 events deliver --sink rec --from start"
 
 
 def test_a_broken_spec_is_one_failed_check_among_others(shop: World) -> None:

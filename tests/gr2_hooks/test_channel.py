@@ -300,6 +300,20 @@ def test_the_commands_are_there(shop: World) -> None:
     assert "delivered" in shop.gr2("channel", "deliveries", "--event", event["event_id"]).stdout
 
 
+def test_a_channel_whose_cursor_does_not_fit_the_log_says_so(shop: World) -> None:
+    first, last = write(shop, CREATED, CREATED)
+    shop.call("events", "deliver", "--sink", "channel")
+    shop.write(".grip/events/outbox.jsonl", shop.read(".grip/events/outbox.jsonl").splitlines(keepends=True)[0])
+
+    for args in (("tail",), ("deliveries", "--event", first["event_id"])):
+        ran = shop.call("channel", *args, "--json")
+        assert (ran.exit_code, ran.json["status"], ran.codes) == (0, "attention", ["cursor_invalid"]), args
+        (issue,) = ran.json["issues"]
+        assert (issue["blocking"], issue["hint"]) == (False, "gr2 events deliver --sink channel --from start")
+    assert len(shop.call("channel", "tail", "--json").json["messages"]) == 2
+    assert last["event_id"] in shop.read(".grip/events/channel.jsonl")
+
+
 class Slack(ThreadingHTTPServer):
     daemon_threads = False
 

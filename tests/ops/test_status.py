@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from gr2.store.cursors import Cursor, write_cursor
+from gr2.store.outbox_read import newest_event
 from gr2.testing import World
 
 
@@ -122,6 +127,56 @@ def test_a_group_that_can_be_merged_is_offered(shop: World) -> None:
     assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
 
 
+def read_all(world: World, consumer: str = "rec") -> None:
+    """Have a consumer at the end of the log."""
+    newest = newest_event(world.session().layout)
+    assert newest is not None
+    cursor = Cursor(consumer=consumer, last_seq=newest["seq"], last_event_id=newest["event_id"])
+    write_cursor(world.session().layout, cursor)
+
+
+def test_a_log_that_was_cut_off_is_named_for_the_consumer_it_stops(shop: World) -> None:
+    shop.call("lane", "create", "feat")
+    read_all(shop)
+    assert "cursor_invalid" not in needs(shop)
+    log = shop.read(".grip/events/outbox.jsonl").splitlines(keepends=True)
+    shop.write(".grip/events/outbox.jsonl", "".join(log[:1]))
+
+    found = shop.call("status", "--json").json["issues"]
+
+    stopped = {issue["subject"]: issue["hint"] for issue in found if issue["code"] == "cursor_invalid"}
+    assert stopped["rec"] == "gr2 events deliver --sink rec --from start"
+    assert "gr2 events deliver --sink rec --from start" in shop.call("status").stdout
+
+
+@pytest.mark.parametrize("place", [".grip/events/cursors/rec.json", ".grip/events/outbox.jsonl"])
+def test_a_cursor_or_log_that_cannot_be_read_is_named(shop: World, place: str) -> None:
+    shop.call("lane", "create", "feat")
+    read_all(shop)
+    os.unlink(shop.path(place))
+    os.mkfifo(shop.path(place))
+
+    codes = {issue["code"] for issue in shop.call("status", "--json").json["issues"]}
+
+    assert codes & {"cursor_invalid", "outbox_unwritable"}
+
+
+def test_the_log_is_not_read_while_every_consumer_is_at_its_end(shop: World) -> None:
+    shop.call("lane", "create", "feat")
+    read_all(shop)
+    code = "import sys; from gr2.cli.main import main; main(['status']); print('gr2.store.outbox_read' in sys.modules)"
+
+    def reads() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=shop.root, env=shop.env, capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()[-1]
+
+    assert reads() == "False"
+    shop.call("--no-plugins", "lane", "create", "other")
+    assert reads() == "True"
+
+
 def test_the_screen_shows_units_lanes_and_odd_checkouts(shop: World) -> None:
     shop.call("lane", "create", "fix")
     shop.call("lane", "enter", "fix")
@@ -134,8 +189,6 @@ def test_the_screen_shows_units_lanes_and_odd_checkouts(shop: World) -> None:
 
 
 def test_status_writes_nothing(shop: World) -> None:
-    import os
-
     def stamp() -> list[tuple[str, int]]:
         return sorted(
             (os.path.join(folder, name), os.lstat(os.path.join(folder, name)).st_mtime_ns)

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gr2.api import (
+    Blocked,
     EventLog,
     Invalid,
+    Issue,
     Option,
     PluginCommand,
     PluginGroup,
     Result,
     Session,
     Status,
+    check_cursor,
     dead_letters,
     read_cursor,
 )
@@ -53,16 +56,33 @@ def tail(session: Session, *, limit: int, to: str | None, channel: str | None) -
         for row in Channel(session.layout).rows()
         if (not to or row.get("to") == to) and (not channel or row.get("channel") == channel)
     )
-    return ChannelTailResult(status=Status.OK, messages=tuple(deque(rows, maxlen=max(0, limit))))
+    issues = _stopped(session)
+    status = Status.ATTENTION if issues else Status.OK
+    return ChannelTailResult(status=status, issues=issues, messages=tuple(deque(rows, maxlen=max(0, limit))))
+
+
+def _stopped(session: Session) -> tuple[Issue, ...]:
+    """Why the channel gets no events any more, if it is so."""
+    try:
+        check_cursor(session.layout, read_cursor(session.layout, SINK))
+    except Blocked as error:
+        return (Issue.from_error(error, blocking=False),)
+    return ()
 
 
 def deliveries(session: Session, *, event: str) -> ChannelDeliveriesResult:
     """What became of the message of `event`. Raises Invalid `unknown_event`."""
+    issues = _stopped(session)
+    status = Status.ATTENTION if issues else Status.OK
+    found = _outcome(session, event)
+    return ChannelDeliveriesResult(status=status, issues=issues, deliveries=(found,))
+
+
+def _outcome(session: Session, event: str) -> Outcome:
     channel = Channel(session.layout)
     row = next((row for row in channel.rows() if row["event_id"] == event), None)
     if row is not None:
-        found = Outcome(event_id=event, to=row.get("to"), state="delivered", at=channel.written_at(event))
-        return ChannelDeliveriesResult(status=Status.OK, deliveries=(found,))
+        return Outcome(event_id=event, to=row.get("to"), state="delivered", at=channel.written_at(event))
     said = next((said for said in EventLog(session.layout) if said["event_id"] == event), None)
     if said is None:
         raise Invalid(
@@ -77,8 +97,7 @@ def deliveries(session: Session, *, event: str) -> ChannelDeliveriesResult:
     else:
         passed = said["seq"] <= read_cursor(session.layout, SINK).last_seq
         state, at = ("suppressed" if passed else "pending"), None
-    found = Outcome(event_id=event, to=message.to if message is not None else None, state=state, at=at)
-    return ChannelDeliveriesResult(status=Status.OK, deliveries=(found,))
+    return Outcome(event_id=event, to=message.to if message is not None else None, state=state, at=at)
 
 
 def _settings(session: Session) -> Any:
