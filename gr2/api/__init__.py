@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from gr2.plugin.contexts import OperationContext as OperationContext
     from gr2.plugin.contexts import PluginContext as PluginContext
     from gr2.plugin.contexts import SpecContext as SpecContext
+    from gr2.plugin.plugin_settings import plugin_settings as plugin_settings
     from gr2.plugin.protocols import CheckRow as CheckRow
     from gr2.plugin.protocols import Delivery as Delivery
     from gr2.plugin.protocols import DirtyCheckout as DirtyCheckout
@@ -131,6 +132,7 @@ _HOMES = {
     "gr2.model.url": "local_path redact",
     "gr2.plugin.commands": "Argument Option PluginCommand PluginGroup Screen",
     "gr2.plugin.contexts": "Block OperationContext PluginContext SpecContext",
+    "gr2.plugin.plugin_settings": "plugin_settings",
     "gr2.plugin.protocols": (
         "CheckRow Delivery DirtyCheckout DirtyStrategy DoctorCheck EventSink HookOutcome HookRequest HookRuntime "
         "PlatformAdapter PutAway"

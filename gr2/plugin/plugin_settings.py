@@ -30,6 +30,15 @@ def settings_of(plugin: Plugin, name: str, config: Mapping[str, Any], tables: Ta
     return _validated(plugin, reference, table or plugin.name, config, tables)
 
 
+def plugin_settings(session: Any, table: str, model: Any) -> Any:
+    """`[plugins.<table>]` of a session, as an instance of the pydantic class `model`: for a command of a plugin. What
+    gr2 makes of a plugin has its settings in its `PluginContext`.
+
+    Raises Invalid `invalid_config`.
+    """
+    return _model(model, table, _values(table, session.settings.config, session.spec.plugins))
+
+
 def is_configured(plugin: Plugin, name: str, config: Mapping[str, Any], tables: Tables) -> bool:
     """Whether user configuration or spec set anything in the table that `settings_of` reads."""
     table = (name if name in plugin.settings else "") or plugin.name
@@ -37,10 +46,7 @@ def is_configured(plugin: Plugin, name: str, config: Mapping[str, Any], tables: 
 
 
 def _validated(plugin: Plugin, reference: str, table: str, config: Mapping[str, Any], tables: Tables) -> Any:
-    own = config.get("plugins", {}).get(table, {})
-    if not isinstance(own, Mapping):
-        raise _invalid(f"plugins.{table}", "must be a table")
-    values = {**own, **tables.get(table, {})}
+    values = _values(table, config, tables)
     try:
         return isolated(lambda: _model(import_object(reference), table, values))
     except PluginFault as fault:
@@ -51,6 +57,13 @@ def _validated(plugin: Plugin, reference: str, table: str, config: Mapping[str, 
             subject=plugin.name,
             hint=f"gr2 plugins show {plugin.name}",
         ) from fault
+
+
+def _values(table: str, config: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
+    own = config.get("plugins", {}).get(table, {})
+    if not isinstance(own, Mapping):
+        raise _invalid(f"plugins.{table}", "must be a table")
+    return {**own, **tables.get(table, {})}
 
 
 def _model(model: Any, table: str, values: Mapping[str, Any]) -> Any:

@@ -314,6 +314,24 @@ def test_a_channel_whose_cursor_does_not_fit_the_log_says_so(shop: World) -> Non
     assert last["event_id"] in shop.read(".grip/events/channel.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("extra", "subject"),
+    [
+        ('[plugins.channel]\nslack_url = "foo"\n', "plugins.channel.slack_url"),
+        ("[plugins.channel]\nslack_urls = 1\n", "plugins.channel.slack_urls"),
+    ],
+)
+def test_wrong_settings_are_named_by_whoever_needs_them(shop: World, extra: str, subject: str) -> None:
+    event = write(shop, CREATED)[0]
+    shop.write_spec(extra=extra)
+
+    ran = shop.call("channel", "deliveries", "--event", event["event_id"], "--json")
+
+    assert (ran.exit_code, ran.codes) == (2, ["invalid_config"])
+    assert ran.json["issues"][0]["subject"] == subject
+    assert shop.call("channel", "tail", "--json").exit_code == 0
+
+
 class Slack(ThreadingHTTPServer):
     daemon_threads = False
 

@@ -291,6 +291,31 @@ def test_a_query_answers_from_what_is_there_and_says_that_the_cursor_does_not_fi
     assert shop.call("recall", "repo", "app", "--json").codes == []
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("lane", "\udcff"),
+        ("actor", "\udcff"),
+        ("repo", "\udcff"),
+        ("search", "\udcff"),
+        ("timeline", "--actor", "\udcff"),
+        ("timeline", "--lane", "alpha/\udcff"),
+    ],
+)
+def test_what_is_no_text_is_nowhere(busy: World, args: tuple[str, ...]) -> None:
+    ran = busy.gr2("recall", *args, "--json")
+
+    assert (ran.exit_code, ran.json["events"]) == (0, [])
+
+
+def test_an_event_with_a_name_that_is_no_text_is_indexed_and_found_by_the_rest(shop: World) -> None:
+    write(shop, LaneArchived(lane_name="\ud800", reason="x"), unit="\udcff", actor="\ud800")
+
+    ran = shop.call("recall", "search", "lane.archived", "--json")
+
+    assert (ran.json["status"], [event["lane_name"] for event in ran.json["events"]]) == ("ok", ["\ud800"])
+
+
 def test_two_queries_at_once_index_every_event_once(shop: World) -> None:
     write(shop, *(SyncCacheSeeded(repo="app", duration_ms=number) for number in range(2000)))
 

@@ -20,6 +20,7 @@ from gr2.api import (
     Status,
     check_cursor,
     dead_letters,
+    plugin_settings,
     read_cursor,
 )
 from gr2_hooks.channel import SINK, Bridge, Channel
@@ -103,8 +104,7 @@ def _outcome(session: Session, event: str) -> Outcome:
 def _settings(session: Session) -> Any:
     from gr2_hooks.settings import ChannelSettings
 
-    own = session.settings.plugin(SINK)
-    return ChannelSettings.model_validate({**own, **session.spec.plugins.get(SINK, {})})
+    return plugin_settings(session, SINK, ChannelSettings)
 
 
 def _show_tail(result: ChannelTailResult, screen: Any) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from time import monotonic
-from typing import Any
+from typing import Any, TypeGuard
 
 from gr2.api import Failed, Layout, make_private_directory
 
@@ -154,6 +154,8 @@ class Recall:
     def find(self, wanted: Wanted, *, limit: int) -> list[dict[str, Any]]:
         """The newest `limit` events that are wanted, newest last. Raises Failed `recall_unreadable`."""
         sql, values = _query(wanted)
+        if not all(is_text(value) for value in values if isinstance(value, str)):
+            return []
         try:
             with closing(self._db.execute(sql, values)) as rows:
                 bodies = (row[0] for row in rows)
@@ -188,7 +190,20 @@ def unreadable(path: str, error: Exception) -> Failed:
 
 def _row(number: int, at: int, event: Mapping[str, Any]) -> tuple[int, str, int, str, str]:
     unit = event.get("owner_unit")
-    return number, event["event_id"], at, unit if isinstance(unit, str) else "", _encode(event)
+    return number, event["event_id"], at, unit if is_text(unit) else "", _encode(event)
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether SQLite can hold it as text: a lone surrogate, which stands for a byte that is no UTF-8, it cannot."""
+    if not isinstance(value, str):
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def moment_of(timestamp: str) -> int:
@@ -203,12 +218,12 @@ def moment_of(timestamp: str) -> int:
 
 def _names(number: int, at: int, event: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
     found = event.get("actor")
-    names = [(ACTOR, found, at, number)] if isinstance(found, str) else []
+    names = [(ACTOR, found, at, number)] if is_text(found) else []
     for key in ("lane_name", "from_lane", "to_lane"):
         found = event.get(key)
-        if isinstance(found, str) and found:
+        if found and is_text(found):
             names.append((LANE, found, at, number))
-    return names + [(REPO, name, at, number) for name in repos_of(event)]
+    return names + [(REPO, name, at, number) for name in repos_of(event) if is_text(name)]
 
 
 def repos_of(event: Mapping[str, Any]) -> list[str]:
