@@ -24,11 +24,11 @@ _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 1 << 18
 
 
-def unwritable(reason: str, path: str, **details: Any) -> Blocked:
-    """The error of a log that cannot be written, for `reason`."""
+def unwritable(reason: str, path: str, *, doing: str = "write", **details: Any) -> Blocked:
+    """The error of a log that cannot be written (or read: `doing`), for `reason`."""
     return Blocked(
         "outbox_unwritable",
-        f"cannot write the event log: {reason}",
+        f"cannot {doing} the event log: {reason}",
         scope="event",
         subject=path,
         hint=f"look at {path}",
@@ -36,12 +36,12 @@ def unwritable(reason: str, path: str, **details: Any) -> Blocked:
     )
 
 
-def refused(error: OSError, path: str) -> Blocked:
-    """The same for an error of the operating system."""
-    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+def refused(error: OSError, path: str, *, doing: str = "write") -> Blocked:
+    """The same for an error of the operating system, or of `open_regular`."""
+    reason = (error.strerror or str(error)).lower()
     if error.errno == errno.ELOOP:
         reason = "it is a symbolic link"
-    return unwritable(reason, path, errno=errno.errorcode.get(error.errno or 0, ""))
+    return unwritable(reason, path, doing=doing, errno=errno.errorcode.get(error.errno or 0, ""))
 
 
 def open_regular(path: str, flags: int) -> int:

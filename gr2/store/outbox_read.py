@@ -97,7 +97,7 @@ def open_log(path: str) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise refused(error, path) from error
+        raise refused(error, path, doing="read") from error
 
 
 def _open_archive(path: str) -> int | None:

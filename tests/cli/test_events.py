@@ -151,6 +151,7 @@ def test_a_log_that_is_a_fifo_is_said_at_once(busy: World) -> None:
     ran = busy.call("events", "list", "--json")
 
     assert (ran.exit_code, ran.codes) == (3, ["outbox_unwritable"])
+    assert ran.json["issues"][0]["message"] == "cannot read the event log: it is not a regular file"
 
 
 def stuck(world: World) -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -293,15 +293,21 @@ def make_directory(path: Path) -> None:
 
 @pytest.mark.parametrize("make", [make_fifo, make_link, make_directory], ids=["fifo", "link", "directory"])
 @pytest.mark.parametrize("place", [".grip/events/outbox.jsonl", ".grip/state/locks/outbox.lock"])
-def test_anything_but_a_file_is_refused_at_once(tmp_path: Path, make: object, place: str) -> None:
+def test_anything_but_a_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], place: str) -> None:
     path = tmp_path / place
     path.parent.mkdir(parents=True)
-    make(path)  # type: ignore[operator]
+    make(path)
 
     with open_outbox(tmp_path) as outbox, pytest.raises(Blocked) as caught:
         outbox.emit(archived(), CONTEXT)
 
     assert (caught.value.code, caught.value.scope) == ("outbox_unwritable", "event")
+    reasons = {
+        make_fifo: "it is not a regular file",
+        make_link: "it is a symbolic link",
+        make_directory: "is a directory",
+    }
+    assert caught.value.message == f"cannot write the event log: {reasons[make]}"
     assert not any(found.stat().st_size for found in tmp_path.rglob("elsewhere"))
 
 
