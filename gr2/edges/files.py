@@ -55,11 +55,11 @@ def write_whole(path: str, data: bytes, *, private: bool = False, temporary: str
     Raises Gr2Error `disk_full`, `read_only` or `write_failed`; then the old file is as it was.
     """
     mode = PRIVATE_FILE if private else 0o666
-    name = os.path.basename(path)
+    prefix = os.path.join(temporary or os.path.dirname(path), f".{os.path.basename(path)}")
     try:
         if temporary is not None:
             make_private_directory(temporary)
-        draft, descriptor = _open_draft(os.path.join(temporary or os.path.dirname(path), f".{name}"), mode)
+        draft, descriptor = _open_draft(prefix, mode)
         try:
             if private:
                 os.fchmod(descriptor, mode)
@@ -75,6 +75,9 @@ def write_whole(path: str, data: bytes, *, private: bool = False, temporary: str
             os.close(descriptor)
         sync_directory(os.path.dirname(path))
     except OSError as error:
+        if isinstance(error.filename, str) and error.filename.startswith(f"{prefix}."):
+            # Nobody knows the draft.
+            error.filename = path
         raise failed_write(error, path) from error
 
 

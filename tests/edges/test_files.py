@@ -104,6 +104,18 @@ def test_each_reason_has_its_code(
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["missing/file", "folder", "file/inside"])
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+
+    with pytest.raises(Gr2Error) as caught:
+        write_whole(str(tmp_path / name), b"new")
+
+    assert caught.value.message.startswith(f"cannot write {tmp_path / name}: ")
+    assert names(tmp_path) == ["file", "folder"]
+
+
 def test_the_mode_of_the_old_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")

@@ -14,6 +14,9 @@ import pytest
 from gr2_hooks.timeline import timeline_of
 from gr2_hooks.timeline_page import page
 
+from gr2.model.event.base import Context
+from gr2.model.event.lane import LaneArchived
+from gr2.ops.mutation import open_outbox
 from gr2.testing import World
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -113,6 +116,26 @@ def test_the_command_writes_the_page(world: World) -> None:
     assert ran.exit_code == 0
     assert world.read("out.html").startswith("<!doctype html>")
     assert len(ran.json["events"]) > 0
+
+
+@pytest.mark.parametrize("name", ["nowhere/out.html", "."])
+def test_a_page_that_cannot_be_written_names_the_file(world: World, name: str) -> None:
+    world.write_spec()
+
+    ran = world.call("recall", "timeline", "--html", name, "--json")
+
+    assert (ran.exit_code, ran.codes) == (1, ["write_failed"])
+    assert ran.json["issues"][0]["message"].startswith(f"cannot write {os.path.normpath(world.path(name))}: ")
+
+
+def test_a_name_that_is_no_text_does_not_keep_a_page_from_being_written(world: World) -> None:
+    world.write_spec()
+    with open_outbox(world.session()) as outbox:
+        event = LaneArchived(lane_name="\ud800", reason="\udcff")
+        outbox.emit(event, Context(workspace="shop", actor="agent:ada", owner_unit="alpha"))
+
+    assert world.call("recall", "timeline", "--html", "out.html", "--json").exit_code == 0
+    assert "lane.archived" in world.read("out.html")
 
 
 def shown(path: Path, words: str, home: Path) -> dict[str, bool]:

@@ -91,8 +91,9 @@ def timeline(
     if html:
         from gr2_hooks.timeline_page import page
 
-        path = os.path.join(session.asked.cwd, html)
-        write_whole(path, page(session.spec.workspace_name, found.events).encode())
+        path = os.path.normpath(os.path.join(session.asked.cwd, html))
+        # A lone surrogate in an event is no text for a file.
+        write_whole(path, page(session.spec.workspace_name, found.events).encode(errors="replace"))
     return found
 
 
