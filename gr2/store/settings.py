@@ -54,15 +54,15 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     hooks, events, plugins = (_table(config, name, path) for name in ("hooks", "events", "plugins"))
     disabled = _texts(plugins, "plugins.disabled", path)
     from_environ = tuple(name.strip() for name in environ.get("GR2_DISABLE_PLUGINS", "").split(",") if name.strip())
-    max_bytes = _number(
-        environ.get("GR2_OUTBOX_MAX_BYTES", events.get("max_bytes", 10_000_000)), "events.max_bytes", path
+    max_bytes = _variable(environ, "GR2_OUTBOX_MAX_BYTES") or _number(
+        events.get("max_bytes", 10_000_000), "events.max_bytes", path
     )
     return Settings(
         config=config,
         config_path=path,
-        git_stall_seconds=_number(environ.get("GR2_GIT_STALL_SECONDS", 60.0), "GR2_GIT_STALL_SECONDS", path),
+        git_stall_seconds=_variable(environ, "GR2_GIT_STALL_SECONDS") or 60.0,
         outbox_max_bytes=int(max_bytes),
-        platform_timeout_seconds=_number(environ.get("GR2_PLATFORM_TIMEOUT", 30.0), "GR2_PLATFORM_TIMEOUT", path),
+        platform_timeout_seconds=_variable(environ, "GR2_PLATFORM_TIMEOUT") or 30.0,
         disabled_plugins=(*from_environ, *disabled),
         prefer={key: str(value) for key, value in _table(plugins, "prefer", path).items()},
         event_sinks=_texts(events, "events.sinks", path),
@@ -104,14 +104,29 @@ def _texts(table: Mapping[str, Any], key: str, path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _variable(environ: Mapping[str, str], name: str) -> float | None:
+    """The number that an environment variable holds, None when it is not set."""
+    if name not in environ:
+        return None
+    number = _positive(environ[name])
+    if number is None:
+        raise Invalid("invalid_config", f"{name} must be a positive number", subject=name, hint=f"unset {name}")
+    return number
+
+
 def _number(value: Any, key: str, path: str) -> float:
+    number = _positive(value)
+    if number is None:
+        raise _wrong(path, key, "must be a positive number")
+    return number
+
+
+def _positive(value: Any) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = 0.0
-    if isinstance(value, bool) or not 0 < number < 1e15:
-        raise _wrong(path, key, "must be a positive number")
-    return number
+        return None
+    return number if not isinstance(value, bool) and 0 < number < 1e15 else None
 
 
 def _wrong(path: str, key: str, reason: str) -> Invalid:

@@ -65,6 +65,23 @@ def test_a_usage_error_in_text_says_what_and_where_help_is(world: World) -> None
     assert "gr2 lane create --help" in ran.stderr
 
 
+@pytest.mark.parametrize("variable", ["GR2_PLATFORM_TIMEOUT", "GR2_OUTBOX_MAX_BYTES", "GR2_GIT_STALL_SECONDS"])
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "nan", ""])
+def test_a_variable_that_is_no_number_is_named(shop: World, variable: str, value: str) -> None:
+    ran = shop.call("status", "--json", env={variable: value})
+    (issue,) = ran.json["issues"]
+    assert (ran.exit_code, issue["code"], issue["subject"]) == (2, "invalid_config", variable)
+    assert issue["message"] == f"{variable} must be a positive number"
+    assert issue["hint"] == f"unset {variable}"
+
+
+def test_a_setting_that_is_no_number_is_named_with_its_file(shop: World) -> None:
+    config = shop.write(os.path.join(shop.env["XDG_CONFIG_HOME"], "gr2/config.toml"), "[events]\nmax_bytes = true\n")
+    (issue,) = shop.call("status", "--json").json["issues"]
+    assert (issue["subject"], issue["hint"]) == ("events.max_bytes", f"edit {config}")
+    assert shop.call("status", "--json", env={"GR2_OUTBOX_MAX_BYTES": "1000"}).exit_code == 0
+
+
 def test_without_a_workspace_nothing_is_written_and_the_hint_names_init(world: World) -> None:
     ran = world.call("status", "--json")
     assert (ran.exit_code, ran.codes) == (2, ["missing_spec"])
