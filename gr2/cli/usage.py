@@ -13,7 +13,10 @@ from gr2.model.outcome import Issue, Refusal, Status
 def usage_error(error: click.UsageError, run: Invocation) -> Refusal:
     """The refusal for a command line that click could not parse."""
     path = " ".join(("gr2", *run.path))
-    message = error.format_message().rstrip(".")
+    # click puts the choices of a missing option on lines of their own, after a full stop.
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.MissingParameter):
+        message = message.replace(". Choose from:", ", one of")
     issue = Issue(
         code="usage",
         scope="workspace",

@@ -65,6 +65,16 @@ def test_a_usage_error_in_text_says_what_and_where_help_is(world: World) -> None
     assert "gr2 lane create --help" in ran.stderr
 
 
+def test_a_missing_option_with_choices_is_one_sentence(world: World) -> None:
+    (issue,) = world.call("failures", "resolve", "op_0", "--json").json["issues"]
+    assert issue["message"] == "missing option '--resolution', one of retry, skip, escalate"
+
+
+def test_a_usage_error_is_one_line_whatever_was_typed(world: World) -> None:
+    (issue,) = world.call("lane", "list", "a\n\tb", "--json").json["issues"]
+    assert issue["message"] == "got unexpected extra argument (a b)"
+
+
 @pytest.mark.parametrize("variable", ["GR2_PLATFORM_TIMEOUT", "GR2_OUTBOX_MAX_BYTES", "GR2_GIT_STALL_SECONDS"])
 @pytest.mark.parametrize("value", ["abc", "0", "-1", "nan", ""])
 def test_a_variable_that_is_no_number_is_named(shop: World, variable: str, value: str) -> None:
