@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from gr2.model.url import local_path as local_path
     from gr2.model.url import redact as redact
     from gr2.plugin.commands import Argument as Argument
+    from gr2.plugin.commands import Change as Change
     from gr2.plugin.commands import Option as Option
     from gr2.plugin.commands import PluginCommand as PluginCommand
     from gr2.plugin.commands import PluginGroup as PluginGroup
@@ -87,6 +88,8 @@ if TYPE_CHECKING:
     from gr2.plugin.contexts import OperationContext as OperationContext
     from gr2.plugin.contexts import PluginContext as PluginContext
     from gr2.plugin.contexts import SpecContext as SpecContext
+    from gr2.plugin.gates import GateRun as GateRun
+    from gr2.plugin.gates import GatesRun as GatesRun
     from gr2.plugin.plugin_settings import plugin_settings as plugin_settings
     from gr2.plugin.protocols import CheckRow as CheckRow
     from gr2.plugin.protocols import Delivery as Delivery
@@ -130,8 +133,9 @@ _HOMES = {
     "gr2.model.spec": "Repo Spec Unit",
     "gr2.model.template": "command_fault command_words",
     "gr2.model.url": "local_path redact",
-    "gr2.plugin.commands": "Argument Option PluginCommand PluginGroup Screen",
+    "gr2.plugin.commands": "Argument Change Option PluginCommand PluginGroup Screen",
     "gr2.plugin.contexts": "Block OperationContext PluginContext SpecContext",
+    "gr2.plugin.gates": "GateRun GatesRun",
     "gr2.plugin.plugin_settings": "plugin_settings",
     "gr2.plugin.protocols": (
         "CheckRow Delivery DirtyCheckout DirtyStrategy DoctorCheck EventSink HookOutcome HookRequest HookRuntime "

@@ -88,10 +88,17 @@ def _leaf(command: PluginCommand, offer: Offer) -> Gr2Command:
     def run(**values: Any) -> Result:
         return _run(click.get_current_context(), command, offer, values)
 
-    params = [_parameter(item) for item in command.params]
+    params = [*(_lane_parameters() if command.of_lane else ()), *(_parameter(item) for item in command.params)]
     return Gr2Command(
         name=command.name, help=command.help, params=params, callback=run, mutates=bool(command.operation)
     )
+
+
+def _lane_parameters() -> list[click.Parameter]:
+    return [
+        click.Argument(["lane_argument"], required=False, default="", metavar="[LANE]"),
+        click.Option(["--lane", "lane_option"], default="", metavar="LANE", help="The same as the argument."),
+    ]
 
 
 def _parameter(item: Argument | Option) -> click.Parameter:
@@ -117,14 +124,16 @@ def _run(ctx: click.Context, command: PluginCommand, offer: Offer, values: dict[
     from gr2.plugin.isolation import diverted_stdout
 
     run = invocation_of(ctx)
-    session = _session(ctx, command)
+    argument, option = values.pop("lane_argument", ""), values.pop("lane_option", "")
+    session = _session(ctx, command, lane=option)
     call = command.run if offer.is_builtin else _isolated(command.run, offer)
     fed = _feed(session, command)
     with diverted_stdout():
         if command.operation:
             from gr2.ops.mutation import mutation
 
-            with mutation(session, command.operation) as change:
+            about = _about_lane(session, argument) if command.of_lane else {}
+            with mutation(session, command.operation, **about) as change:
                 found = call(change.session, change, **values)
         else:
             found = call(session, **values)
@@ -166,10 +175,17 @@ def _check_document(found: Result, offer: Offer) -> None:
         raise offer.failed(f"its result has no JSON: {describe(error)}") from error
 
 
-def _session(ctx: click.Context, command: PluginCommand) -> Session:
+def _about_lane(session: Session, argument: str) -> dict[str, Any]:
+    from gr2.ops.context import lane_named
+
+    unit, lane = lane_named(session, argument)
+    return {"unit": unit.name, "lane": lane, "lock": None}
+
+
+def _session(ctx: click.Context, command: PluginCommand, *, lane: str = "") -> Session:
     from gr2.cli.command import session_at
 
-    return session_of(ctx) if command.needs_workspace else session_at(ctx, invocation_of(ctx).cwd)
+    return session_of(ctx, lane=lane) if command.needs_workspace else session_at(ctx, invocation_of(ctx).cwd)
 
 
 def _isolated(function: Callable[..., Any], offer: Offer) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, hint: str = "") -> In
     return Invalid(
         f"unknown_{what}",
         f"there is no {what} {name!r}" + (f"; did you mean {close!r}?" if close else ""),
-        scope=what if what in {"repo", "unit", "lane", "plugin"} else "workspace",
+        scope=what if what in {"repo", "unit", "lane", "plugin", "gate"} else "workspace",
         subject=name,
         hint=hint,
         details=details,

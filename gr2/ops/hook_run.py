@@ -77,60 +77,18 @@ class HookRunner:
         directory = hook_directory(self.run.session, place, hook)
         record.start(directory or self.run.session.layout.at(place.path))
         try:
-            outcome = self._outcome(place, hook, directory)
+            outcome = run_command(self.run, self.reader, place, hook, directory)
         except Interrupted as error:
             record.failed(_unrun(128 + error.signum, "gr2 was asked to stop"))
             raise
         ran = Ran(outcome=outcome, started_id=record.started_id, tail=tail_of(outcome.stderr))
         self.last = ran
-        self._keep_output(ran)
+        keep_output(self.run, ran.started_id, ran.outcome)
         if outcome.exit_code == 0:
             record.completed(outcome)
         else:
             self._fail(place, hook, ran, record)
         return ran
-
-    def _outcome(self, place: HookPlace, hook: Hook, directory: str | None) -> HookOutcome:
-        session = self.run.session
-        if directory is None:
-            return _unrun(NOT_RUN, f"{hook.cwd} is no directory inside the checkout")
-        lane = place.lane
-        variables = gr2_variables(
-            session,
-            operation_id=self.run.operation_id,
-            repo=place.repo.name,
-            unit=place.unit_name,
-            lane=place.lane_name,
-            port_base=lane.port_base if lane is not None else 0,
-        )
-        request = HookRequest(
-            command=hook.command,
-            cwd=directory,
-            env=bare_environment(session, variables),
-            variables=place.variables(session),
-            timeout_seconds=hook.timeout_seconds,
-            repo=place.repo.name,
-            checkout=session.layout.at(place.path),
-        )
-        try:
-            found: HookOutcome = self.reader.runtime(hook.runtime).run(request)
-        except Interrupted:
-            raise
-        except (Gr2Error, ValueError, OSError) as error:
-            return _unrun(NOT_RUN, str(error))
-        session.runner.cancellation.check()
-        return found
-
-    def _keep_output(self, ran: Ran) -> None:
-        session = self.run.session
-        folder = os.path.join(session.layout.events, "hook_output")
-        try:
-            for name, data in (("stdout", ran.outcome.stdout), ("stderr", ran.outcome.stderr)):
-                path = os.path.join(folder, f"{ran.started_id}.{name}")
-                _make_folder(folder)
-                write_whole(path, data, private=True, temporary=self.run.temporary)
-        except Gr2Error as error:
-            session.progress.note(f"the output of a hook could not be kept: {error.message}")
 
     def _fail(self, place: HookPlace, hook: Hook, ran: Ran, record: _Record) -> None:
         blocks = hook.on_failure == "block"
@@ -172,12 +130,12 @@ class HookRunner:
         outcome = ran.outcome
         retry = "run the same command again when it is put right"
         decide = f"gr2 failures resolve {self.run.operation_id} --resolution skip"
-        output = f".grip/events/hook_output/{ran.started_id}.stderr"
+        output = f"{output_path(ran.started_id)}.stderr"
         return Issue(
             code="hook_failed",
             scope="hook",
             subject=hook.name,
-            message=f"hook {hook.name} of {place.label} {_how(hook, outcome)}",
+            message=f"hook {hook.name} of {place.label} {how_it_ended(hook, outcome)}",
             hint=f"{retry}, or {decide}" if blocking else f"its output is in {output}",
             blocking=blocking,
             details={
@@ -195,6 +153,61 @@ class HookRunner:
         )
 
 
+def run_command(run: Mutation, reader: HooksReader, place: HookPlace, hook: Hook, directory: str | None) -> HookOutcome:
+    """Run a hook's command in `directory` to its end: with its runtime, in the bare environment. Writes nothing.
+
+    That it cannot be run, None as the directory included, is an outcome too. Raises Interrupted.
+    """
+    session = run.session
+    if directory is None:
+        return _unrun(NOT_RUN, f"{hook.cwd} is no directory inside the checkout")
+    lane = place.lane
+    variables = gr2_variables(
+        session,
+        operation_id=run.operation_id,
+        repo=place.repo.name,
+        unit=place.unit_name,
+        lane=place.lane_name,
+        port_base=lane.port_base if lane is not None else 0,
+    )
+    request = HookRequest(
+        command=hook.command,
+        cwd=directory,
+        env=bare_environment(session, variables),
+        variables=place.variables(session),
+        timeout_seconds=hook.timeout_seconds,
+        repo=place.repo.name,
+        checkout=session.layout.at(place.path),
+    )
+    try:
+        found: HookOutcome = reader.runtime(hook.runtime).run(request)
+    except Interrupted:
+        raise
+    except (Gr2Error, ValueError, OSError) as error:
+        return _unrun(NOT_RUN, str(error))
+    session.runner.cancellation.check()
+    return found
+
+
+def output_path(event_id: str) -> str:
+    """Where the output that belongs to an event is, relative to the workspace, without `.stdout` or `.stderr`."""
+    return f".grip/events/hook_output/{event_id}"
+
+
+def keep_output(run: Mutation, event_id: str, outcome: HookOutcome) -> bool:
+    """Write what a hook printed below `output_path`. Whether that worked; if not, a person was told why."""
+    session = run.session
+    path = session.layout.at(output_path(event_id))
+    try:
+        for name, data in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+            _make_folder(os.path.dirname(path))
+            write_whole(f"{path}.{name}", data, private=True, temporary=run.temporary)
+    except Gr2Error as error:
+        session.progress.note(f"the output of a hook could not be kept: {error.message}")
+        return False
+    return True
+
+
 def _make_folder(path: str) -> None:
     from gr2.edges.files import failed_write, make_private_directory
 
@@ -204,7 +217,8 @@ def _make_folder(path: str) -> None:
         raise failed_write(error, path) from error
 
 
-def _how(hook: Hook, outcome: HookOutcome) -> str:
+def how_it_ended(hook: Hook, outcome: HookOutcome) -> str:
+    """The end of a hook that failed, as the rest of a sentence."""
     if outcome.timed_out:
         return f"did not end within {hook.timeout_seconds:g} s"
     if outcome.exit_code == 127:

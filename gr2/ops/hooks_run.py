@@ -12,7 +12,7 @@ from gr2.model.records import dataclass
 from gr2.ops.context import find_repo, lane_around, lane_of, split_lane, unknown
 from gr2.ops.failures import resolve_retried
 from gr2.ops.hook_places import HookPlace, HooksReader
-from gr2.ops.hook_run import HookFailure, HookRunner, Ran
+from gr2.ops.hook_run import HookFailure, HookRunner, Ran, output_path
 from gr2.ops.hook_trust import Trust
 from gr2.ops.lease import guard
 from gr2.ops.lease_grant import refuse_unusable
@@ -159,14 +159,15 @@ class _Manual:
             exit_code=ran.outcome.exit_code,
             duration_ms=ran.outcome.duration_ms,
             timed_out=ran.outcome.timed_out,
-            stdout_tail=_tail(ran.outcome.stdout),
-            stderr_tail=_tail(ran.outcome.stderr),
-            output=f".grip/events/hook_output/{ran.started_id}",
+            stdout_tail=text_tail(ran.outcome.stdout),
+            stderr_tail=text_tail(ran.outcome.stderr),
+            output=output_path(ran.started_id),
         )
         return HooksRunResult(status=status, issues=issues, operation_id=self._run.operation_id, results=(row,))
 
 
-def _tail(stream: bytes) -> str:
+def text_tail(stream: bytes) -> str:
+    """The last 4,000 characters of a stream."""
     return stream[-4 * TAIL :].decode(errors="replace")[-TAIL:]
 
 

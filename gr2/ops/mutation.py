@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gr2.edges.clock import timestamp
 from gr2.edges.files import read_regular
@@ -19,15 +19,23 @@ from gr2.session import Session
 from gr2.store.operations import FREE, DeadOperation, LiveOperation, dead_operations, refuse_linked_directories
 from gr2.store.outbox import Outbox
 
+if TYPE_CHECKING:
+    from gr2.plugin.gates import GatesRun
+
 SURVIVORS_SECONDS = 5.0
 
 
 class Mutation:
-    """One mutating command at work. Its `session` has a git door whose children keep the operation alive."""
+    """One mutating command at work, about `unit` and `lane` ("" when about none). Its `session` has a git door whose
+    children keep the operation alive."""
 
-    def __init__(self, session: Session, command: str, live: LiveOperation, outbox: Outbox) -> None:
+    def __init__(
+        self, session: Session, command: str, live: LiveOperation, outbox: Outbox, *, unit: str = "", lane: str = ""
+    ) -> None:
         self.operation_id = live.operation_id
         self.command = command
+        self.unit = unit
+        self.lane = lane
         self.temporary = live.path
         self.session = session.with_git(session.git.inheriting(live.descriptor))
         self.outbox = outbox
@@ -139,6 +147,12 @@ class Mutation:
         entry = {"made": repo, "path": path, "first": first, "event_id": self.made_event_id, "context": context}
         self._live.record(entry)
 
+    def run_gates(self, **how: Any) -> GatesRun:
+        """Run the gates of the lane that this is about; see `gr2.ops.gates.run_gates`. For commands of plugins."""
+        from gr2.ops.gates import run_gates
+
+        return run_gates(self, **how)
+
     def scratch(self, name: str) -> str:
         """An unused path in the operation's directory of temporaries, on the workspace's file system."""
         return os.path.join(self.temporary, f"{name.replace('/', '_')[:60]}-{self.session.ids.hex(6)}")
@@ -181,7 +195,7 @@ def mutation(
         if lock == "workspace":
             _refresh_spec(session)
         live = LiveOperation(session.layout, operation_id, under=lock or FREE, holder=holder_of(session, operation_id))
-        run = Mutation(session, command, live, outbox)
+        run = Mutation(session, command, live, outbox, unit=unit, lane=lane)
         stack.callback(lambda: live.close(keep=run.untold))
         try:
             yield run

@@ -182,3 +182,55 @@ def test_a_result_that_has_no_json_is_plugin_failed(desk: Place, value: str) -> 
 
     assert ran.exit_code == 1
     assert ran.codes == ["plugin_failed"]
+
+
+OF_LANE = """
+from dataclasses import dataclass
+from gr2.api import *
+gr2_api = 1
+@hookimpl
+def gr2_commands():
+    return [Provider("judge", __name__ + ":JUDGE", "Judges a lane.")]
+@hookimpl
+def gr2_check_operation(ctx):
+    if ctx.actor == "agent:evil":
+        return Block(code="no_judges", reason=f"{ctx.operation} {ctx.unit} {ctx.lane}")
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(MutationResult):
+    gates: tuple[GateRun, ...]
+
+def judge(session, mutation, gate):
+    found = mutation.run_gates(gates=gate)
+    return Judged(status=Status.SUCCESS, operation_id=mutation.operation_id, issues=found.issues, gates=found.gates)
+
+JUDGE = PluginCommand(name="judge", help="Judge.", run=judge, text=lambda result, screen: None, operation="judge",
+    of_lane=True, params=(Option(name="gate", many=True),))
+"""
+
+
+@pytest.fixture
+def judged(place: Place) -> Place:
+    """A lane whose repo has gates, and a plugin with a command about lanes."""
+    place.install("judge", OF_LANE)
+    gates = '[[gates]]\nname = "good"\ncommand = "true"\n[[gates]]\nname = "bad"\ncommand = "false"\n'
+    place.world.commit("app", {".gr2/hooks.toml": gates})
+    place.world.write_spec(repos=("app",), units=("alpha",))
+    place.gr2("lane", "create", "feat")
+    return place
+
+
+@pytest.mark.parametrize("words", [("feat",), ("--lane", "feat"), ("alpha/feat", "--gate", "bad", "--gate", "good")])
+def test_a_command_about_a_lane_finds_it_and_runs_its_gates(judged: Place, words: tuple[str, ...]) -> None:
+    ran = judged.gr2("judge", *words, "--json", env={"GR2_TRUST_HOOKS": "1"})
+
+    assert [(row["gate"], row["result"]) for row in ran.json["gates"]] == [("good", "passed"), ("bad", "failed")]
+    assert (ran.codes, ran.json["issues"][0]["hint"]) == (["gate_failed"], "")
+
+
+def test_a_command_about_a_lane_may_be_refused_because_of_the_lane(judged: Place) -> None:
+    refused = judged.gr2("judge", "feat", "--actor", "agent:evil", "--json")
+
+    assert (refused.exit_code, refused.codes) == (3, ["no_judges"])
+    assert refused.json["issues"][0]["message"] == "judge alpha feat"
+    assert judged.gr2("judge", "other", "--json").codes == ["unknown_lane"]

@@ -10,7 +10,7 @@ from gr2.model.records import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class GatePassed(Event):
-    """A gate ended with exit code 0. Reserved: no command of this version runs gates."""
+    """A gate ended with exit code 0."""
 
     TYPE: ClassVar[str] = "gate.passed"
 
@@ -24,7 +24,7 @@ class GatePassed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class GateFailed(Event):
-    """A gate did not pass. Reserved: no command of this version runs gates."""
+    """A gate did not pass."""
 
     TYPE: ClassVar[str] = "gate.failed"
 
