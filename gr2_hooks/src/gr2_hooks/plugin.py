@@ -19,8 +19,9 @@ def gr2_event_sinks() -> tuple[Provider, ...]:
 
 @hookimpl
 def gr2_commands() -> tuple[Provider, ...]:
-    """`gr2 channel` and `gr2 recall`."""
+    """`gr2 channel`, `gr2 recall` and `gr2 verify`."""
     return (
         Provider("channel", "gr2_hooks.channel_commands:COMMANDS", "Messages to people about what happened."),
         Provider("recall", "gr2_hooks.recall_commands:COMMANDS", "Find what happened."),
+        Provider("verify", "gr2_hooks.verify:COMMAND", "Run the checks that a lane's repos name."),
     )
