@@ -73,7 +73,7 @@ def ask_about_spec(plugins: Plugins, spec: Spec, root: str) -> list[Issue]:
     """What plugins say about a spec, sorted by plugin."""
     issues: list[Issue] = []
     for plugin in plugins.installed:
-        if plugin.state == "ok" and "gr2_validate_spec" in plugin.asks:
+        if plugin.is_asked("gr2_validate_spec", spec.workspace_constraints.requires):
             context = SpecContext(spec=spec, root=root)
             found = _answer(plugins, plugin, "gr2_validate_spec", context, _check_issues)
             issues += [found] if isinstance(found, Issue) else found or ()

@@ -14,9 +14,10 @@ from gr2.model.spec import Spec
 class OperationContext:
     """A mutating operation that is about to begin.
 
-    operation: `lane.create`, `sync.run`, … root: the workspace's absolute path. unit, lane, lane_type: "" outside
-    lanes. repos: the names it is about, in declared order. options: its further options, by name. settings: the
-    asked plugin's own, validated by its model; None when it has no model.
+    operation: `lane.create`, `sync.run`, … root: the workspace's absolute path. agent_id: what its events carry, the
+    unit's own unless `GR2_AGENT_ID` says another; claimed_agent_id: what that variable says, "" when nothing. unit,
+    lane, lane_type: "" outside lanes. repos: the names it is about, in declared order. options: its further options,
+    by name. settings: the asked plugin's own, validated by its model; None when it has no model.
     """
 
     operation: str
@@ -24,6 +25,7 @@ class OperationContext:
     spec: Spec
     actor: str
     agent_id: str | None = None
+    claimed_agent_id: str = ""
     unit: str = ""
     lane: str = ""
     lane_type: str = ""

@@ -47,7 +47,8 @@ class Plugin:
     """One entry point and what is known of it.
 
     state: ok, unchecked, disabled, failed, conflict or incompatible. asks: the asking hookspecs it implements.
-    settings: table name ("" for the plugin's own) to its model. faults: what `plugins check` found beside `error`.
+    if_required: they are asked only where the spec requires it by name. settings: table name ("" for the plugin's own)
+    to its model. faults: what `plugins check` found beside `error`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Plugin:
     state: str = "unchecked"
     provides: tuple[Provided, ...] = ()
     asks: tuple[str, ...] = ()
+    if_required: bool = False
     settings: Mapping[str, str]
     api: int | None = None
     error: str | None = None
@@ -67,6 +69,10 @@ class Plugin:
     def origin(self) -> str:
         """Plugin, distribution and version, for people."""
         return f"{self.name} ({self.distribution} {self.version})"
+
+    def is_asked(self, hook: str, requires: Sequence[str]) -> bool:
+        """Whether the asking hookspec `hook` of it is called in a workspace whose spec `requires` these plugins."""
+        return self.state == "ok" and hook in self.asks and (not self.if_required or self.name in requires)
 
 
 def read_index(site: Site, *, now: float) -> tuple[Plugin, ...] | None:

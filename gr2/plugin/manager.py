@@ -241,8 +241,9 @@ class Plugins:
         error's `issues` are all reasons, sorted by plugin.
         """
         spec = session.spec
-        askable = [plugin for plugin in self.installed if "gr2_check_operation" in plugin.asks and plugin.state == "ok"]
-        if not askable and not spec.workspace_constraints.requires:
+        requires = spec.workspace_constraints.requires
+        askable = [plugin for plugin in self.installed if plugin.is_asked("gr2_check_operation", requires)]
+        if not askable and not requires:
             return
         from gr2.plugin.asking import ask_operation, unavailable
 
@@ -256,6 +257,7 @@ class Plugins:
                 spec=spec,
                 actor=session.actor,
                 agent_id=session.agent_id(unit),
+                claimed_agent_id=session.asked.environ.get("GR2_AGENT_ID", ""),
                 unit=unit,
                 lane=lane,
                 lane_type=lane_type,

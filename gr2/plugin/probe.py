@@ -39,12 +39,14 @@ def main(request: Mapping[str, Any]) -> None:
 
 
 def examine(target: str, *, api: int, deep: bool) -> dict[str, Any]:
-    """What the plugin at `target` is: state, api, provides, asks, settings, faults, error, trace, files."""
+    """What the plugin at `target` is: state, api, provides, asks, if_required, settings, faults, error, trace,
+    files."""
     answer: dict[str, Any] = {
         "state": "failed",
         "api": None,
         "provides": [],
         "asks": [],
+        "if_required": False,
         "settings": {},
         "faults": [],
         "error": None,
@@ -88,6 +90,7 @@ def _examine(target: str, answer: dict[str, Any], api: int, deep: bool) -> None:
             )
     answer["provides"].sort(key=lambda row: (row["family"], row["name"]))
     answer["asks"] = [hook for hook in ASKING if getattr(manager.hook, hook).get_hookimpls()]
+    answer["if_required"] = _if_required(plugin)
     answer["settings"] = _settings(plugin, answer["provides"])
     answer["state"] = "ok"
     if deep:
@@ -166,6 +169,13 @@ def _check_provider(hook: str, provider: object) -> None:
 
 def _kind(value: object) -> str:
     return "nothing" if value is None else f"{type(value).__name__}"
+
+
+def _if_required(plugin: object) -> bool:
+    found = getattr(plugin, "gr2_if_required", False)
+    if type(found) is not bool:
+        raise _Fault(f"says gr2_if_required = {found!r}, which is not True or False")
+    return found
 
 
 def _settings(plugin: object, provides: list[dict[str, Any]]) -> dict[str, str]:

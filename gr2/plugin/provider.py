@@ -35,7 +35,7 @@ FAMILIES = {
 }
 ASKING = ("gr2_check_operation", "gr2_validate_spec")
 HOOKS = (*FAMILIES, *ASKING)
-ATTRIBUTES = ("gr2_api", "gr2_settings")
+ATTRIBUTES = ("gr2_api", "gr2_settings", "gr2_if_required")
 FAMILY_LABELS = {
     "platform": "platform",
     "strategy": "dirty strategy",

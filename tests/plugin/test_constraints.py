@@ -189,3 +189,16 @@ def test_a_validator_that_fails_is_passed_over_unless_required(place: Place, ask
 
     session, plugins, _ = asked("judge")
     assert [issue.code for issue in plugins.validate_spec(session.spec, session.root)] == ["constraint_unavailable"]
+
+
+def test_a_constraint_can_wait_to_be_required_by_its_own_name(place: Place, asked: Any) -> None:
+    place.install("refuser", REFUSES + "gr2_if_required = True\n", distribution="gr2-manners")
+
+    assert [_check(*asked(*names)[:2]) for names in ((), ("gr2-manners",), ("refuser",))] == [[], [], ["not_today"]]
+
+
+def test_what_says_oddly_when_it_is_asked_is_broken(place: Place) -> None:
+    place.install("refuser", REFUSES + "gr2_if_required = 'yes'\n")
+    place.examine()
+
+    assert "gr2_if_required = 'yes'" in str(place.row("refuser")["error"])
