@@ -26,6 +26,9 @@ if importlib.util.find_spec("gr2_hooks"):
     class TestHooks(PluginContract):
         target = "gr2_hooks.plugin"
 
+    class TestIdentity(PluginContract):
+        target = "gr2_hooks.identity"
+
 
 def test_every_name_of_the_api_can_be_imported() -> None:
     for name in gr2.api.__all__:
