@@ -50,7 +50,7 @@ def _untrusted(name: str, place: HookPlace, paths: list[str]) -> Issue:
         code="untrusted_hooks",
         scope="hook",
         subject=name,
-        message=f"nobody has approved the {HOOKS_FILE} of {name}: its hooks and projections do not act",
+        message=f"nobody has approved the {HOOKS_FILE} of {name}: its hooks, gates and projections do not act",
         hint=f"gr2 hooks trust {name}{lane}",
         blocking=False,
         details={"repo": name, "checkouts": list(dict.fromkeys(paths))},

@@ -86,12 +86,13 @@ def test_none_that_pass_is_a_failure_without_a_failure_marker(world: World) -> N
     assert world.call("lane", "enter", "feat").exit_code == 0
 
 
-def test_the_hint_of_a_failed_gate_runs_it_again(world: World) -> None:
-    stage(world, app=gates(**{"tests": "test -e fixed"}), api=gates(tests="true"))
-    hint = verify(world).json["issues"][0]["hint"]
+@pytest.mark.parametrize(("args", "env"), [((), TRUSTED), (("--trust-hooks",), {"GR2_TRUST_HOOKS": None})])
+def test_the_hint_of_a_failed_gate_runs_it_again(world: World, args: tuple[str, ...], env: Env) -> None:
+    stage(world, app=gates(tests="test -e fixed"), api=gates(tests="true"))
+    hint = verify(world, *args, env=env).json["issues"][0]["hint"]
     world.write(PLACE.format("app") + "/fixed", "")
 
-    again = world.call(*hint.split()[1:], "--json", env=TRUSTED)
+    again = world.call(*hint.split()[1:], "--json", env=env)
 
     assert (again.exit_code, rows(again)) == (0, [("app", "tests", "passed")])
 

@@ -38,7 +38,7 @@ def verify(
     if fail_fast and keep_going:
         raise Invalid("usage", "--fail-fast and --keep-going exclude each other", scope="gate")
     found = mutation.run_gates(repos=repo, gates=gate, jobs=jobs, fail_fast=fail_fast, trust_hooks=trust_hooks)
-    issues = tuple(_with_hint(issue, found.lane) for issue in found.issues)
+    issues = tuple(_with_hint(issue, found.lane, trust_hooks) for issue in found.issues)
     if not found.gates and not issues:
         issues = (_no_gates(found.lane),)
     return VerifyResult(
@@ -50,11 +50,12 @@ def verify(
     )
 
 
-def _with_hint(issue: Issue, lane: str) -> Issue:
+def _with_hint(issue: Issue, lane: str, trust_hooks: bool) -> Issue:
     if issue.code != "gate_failed":
         return issue
     repo, gate = str(issue.details["repo"]), str(issue.details["gate"])
-    return replace(issue, hint=shlex.join(["gr2", "verify", lane, "--repo", repo, "--gate", gate]))
+    words = ["gr2", "verify", lane, "--repo", repo, "--gate", gate, *(["--trust-hooks"] if trust_hooks else [])]
+    return replace(issue, hint=shlex.join(words))
 
 
 def _no_gates(lane: str) -> Issue:
