@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gr2.errors import Invalid
+from gr2.errors import Gr2Error, Invalid
 from gr2.model.records import dataclass
 
 if TYPE_CHECKING:
@@ -207,7 +207,22 @@ def session_of(ctx: click.Context, *, wait: float | None = None, lane: str = "")
 
     run = invocation_of(ctx)
     root = find_workspace(run.cwd, run.workspace, run.environ.get("GR2_WORKSPACE", ""))
-    return session_at(ctx, root, wait=wait, lane=lane)
+    session = session_at(ctx, root, wait=wait, lane=lane)
+    if run.unit:
+        _refuse_unknown_unit(session)
+    return session
+
+
+def _refuse_unknown_unit(session: Session) -> None:
+    """Also for commands that have no use for a unit: a name that is wrong is never passed over."""
+    from gr2.ops.context import find_unit
+
+    try:
+        find_unit(session, session.asked.unit)
+    except Gr2Error as error:
+        # A spec that cannot be used is spoken of by whoever needs it.
+        if error.code == "unknown_unit":
+            raise
 
 
 def session_at(ctx: click.Context, root: str, *, wait: float | None = None, lane: str = "") -> Session:

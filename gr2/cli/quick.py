@@ -44,12 +44,15 @@ def _words(argv: Sequence[str]) -> tuple[str, dict[str, str]] | None:
 
 def _answer(noun: str, name: str, options: Mapping[str, str], environ: Mapping[str, str], cwd: str) -> str:
     from gr2.model.names import visible
+    from gr2.ops.context import find_unit
     from gr2.ops.lane_where import lane_current, lane_path
     from gr2.store.discovery import find_workspace
     from gr2.workspace import Asked, Workspace
 
     root = find_workspace(cwd, "", environ.get("GR2_WORKSPACE", ""))
     here = Workspace(root=root, asked=Asked(cwd=cwd, unit=options["--unit"], environ=environ))
+    if here.asked.unit:
+        find_unit(here, here.asked.unit)
     if noun == "path":
         return visible(lane_path(here, name, repo=options["--repo"]).path) + "\n"
     current = lane_current(here)

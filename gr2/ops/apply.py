@@ -50,7 +50,7 @@ class ApplyResult(MutationResult):
 def plan(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> PlanResult:
     """What `apply` with the same options would do. Reads files only: no network, nothing written."""
     chosen = select_repos(session, repos, groups)
-    found = make_plan(session, chosen, whole=not repos and not groups)
+    found = make_plan(session, chosen, whole=not repos and not groups, unit=session.asked.unit)
     issues, operations = (*required_plugins(session), *found.issues), found.operations
     if found.checkouts or has_hooks(session, found.lanes):
         from gr2.ops.hook_finish import plan_hooks
@@ -73,15 +73,16 @@ def apply(
     and run the `on_materialize` hooks that are owed.
 
     Never changes an existing checkout's branch or work and never deletes. A repository that fails does not stop the
-    others. `accept_urls` names repositories whose URL changed in the spec, to move mirror and origins to it.
-    `trust_hooks` approves every hooks file for this run.
+    others. With `--unit` it is about that unit and its lanes alone. `accept_urls` names repositories whose URL changed
+    in the spec, to move mirror and origins to it. `trust_hooks` approves every hooks file for this run.
     """
     chosen = select_repos(session, repos, groups)
     for name in accept_urls:
         find_repo(session, name)
     with mutation(session, "apply", repos=tuple(repo.name for repo in chosen)) as run:
         session.git.require()
-        found = make_plan(run.session, chosen, whole=not repos and not groups, accept=frozenset(accept_urls))
+        whole, accept = not repos and not groups, frozenset(accept_urls)
+        found = make_plan(run.session, chosen, whole=whole, accept=accept, unit=session.asked.unit)
         outcome = run_steps(run, found.chains, label="apply", jobs=jobs)
         names = () if outcome.signum is not None else tuple(repo.name for repo in chosen)
         if names and has_hooks(run.session, found.lanes):

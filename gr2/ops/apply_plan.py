@@ -46,17 +46,25 @@ class Plan:
         return [step for chain in self.chains for step in chain if isinstance(step, MakeCheckout)]
 
 
-def make_plan(session: Session, repos: Sequence[Repo], *, whole: bool, accept: frozenset[str] = frozenset()) -> Plan:
-    """Look at the workspace and decide what is missing for `repos`. `whole`: also for the units themselves, and look
-    for what the spec no longer names."""
+def make_plan(
+    session: Session,
+    repos: Sequence[Repo],
+    *,
+    whole: bool,
+    accept: frozenset[str] = frozenset(),
+    unit: str = "",
+) -> Plan:
+    """Look at the workspace and decide what is missing for `repos`, in the `unit` named alone if one is. `whole`: also
+    for the units themselves, and look for what the spec no longer names."""
     found = Plan()
+    units = tuple(each for each in session.spec.units if unit in {"", each.name})
     if whole:
-        for unit in session.spec.units:
-            _plan_unit(session, unit, found)
-    found.lanes = lanes = tuple(read_lanes(session.layout, session.spec))
+        for each in units:
+            _plan_unit(session, each, found)
+    found.lanes = lanes = tuple(read_lanes(session.layout, session.spec, (unit,) if unit else ()))
     for repo in repos:
-        _RepoPlanner(session, repo, found, accept=repo.name in accept).plan(lanes)
-    if whole:
+        _RepoPlanner(session, repo, found, accept=repo.name in accept, shared=not unit, units=units).plan(lanes)
+    if whole and not unit:
         found.issues += not_in_spec(session)
     return found
 
@@ -93,11 +101,15 @@ def place_issue(session: Session, path: str, *, subject: str, scope: str, taken:
 class _RepoPlanner:
     """Plans one repository: its mirror first, then every checkout of it."""
 
-    def __init__(self, session: Session, repo: Repo, found: Plan, *, accept: bool) -> None:
+    def __init__(
+        self, session: Session, repo: Repo, found: Plan, *, accept: bool, shared: bool, units: Sequence[Unit]
+    ) -> None:
         self.session = session
         self.repo = repo
         self.found = found
         self.accept = accept
+        self.shared = shared
+        self.units = units
         self.chain: list[Step] = []
         self.mirror: Mirror = inspect_mirror(session.layout.mirror(repo.name))
         self.branches = self.mirror.branches() if self.mirror.kind is MirrorKind.OURS else {}
@@ -106,6 +118,8 @@ class _RepoPlanner:
     def plan(self, lanes: Sequence[Lane]) -> None:
         seed = SeedMirror(repo=self.repo) if self.mirror.kind is MirrorKind.MISSING else None
         places = list(self._checkouts(lanes, seed))
+        if not places:
+            return
         if not self._mirror_usable(seed):
             self.found.unaffected += [step.operation for step in places if self._missing(step)]
             return
@@ -171,8 +185,9 @@ class _RepoPlanner:
         return True
 
     def _checkouts(self, lanes: Sequence[Lane], seed: SeedMirror | None) -> Iterator[MakeCheckout]:
-        yield MakeCheckout(repo=self.repo, path=self.repo.path, needs=seed)
-        for unit in self.session.spec.units:
+        if self.shared:
+            yield MakeCheckout(repo=self.repo, path=self.repo.path, needs=seed)
+        for unit in self.units:
             if self.repo.name in unit.repos:
                 path = f"{unit.path}/repos/{self.repo.name}"
                 yield MakeCheckout(repo=self.repo, path=path, scope="unit", unit=unit.name, needs=seed)

@@ -63,6 +63,14 @@ def select_repos(session: Workspace, names: Iterable[str] = (), groups: Iterable
     return tuple(repo for repo in session.spec.repos if repo.name in chosen)
 
 
+def named_units(session: Workspace) -> tuple[Unit, ...]:
+    """The units that a command over the whole workspace is about: the one that `--unit` names, else all.
+
+    Raises Invalid `unknown_unit`.
+    """
+    return (find_unit(session, session.asked.unit),) if session.asked.unit else session.spec.units
+
+
 def unit_of(session: Workspace) -> Unit:
     """The unit a command is about: named, from `GR2_UNIT`, around the current directory, or the only one.
 

@@ -42,8 +42,10 @@ class FailuresResolveResult(MutationResult):
 
 
 def failures_list(session: Session, *, all_: bool = False) -> FailuresListResult:
-    """The failures that wait for a decision, with `all_` also those that had one."""
+    """The failures that wait for a decision, with `all_` also those that had one; with `--unit` that unit's."""
     markers, broken = all_markers(session.layout)
+    unit = session.asked.unit
+    markers = [marker for marker in markers if unit in {"", marker.owner_unit}]
     shown = tuple(marker for marker in markers if all_ or marker.resolved is None)
     issues = tuple(Issue.from_error(error, blocking=False) for error in broken)
     waiting = any(marker.resolved is None for marker in shown)

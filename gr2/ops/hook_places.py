@@ -15,6 +15,7 @@ from gr2.model.outcome import Issue
 from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.model.template import NoValue, fill, variables_in
+from gr2.ops.context import named_units
 from gr2.session import Session
 from gr2.store.hooks_file import HooksFault, HooksInvalid, parse_hooks, read_hooks_bytes
 
@@ -86,10 +87,11 @@ def lane_places(session: Session, unit: Unit, lane: Lane) -> list[HookPlace]:
 
 
 def all_places(session: Session, lanes: Iterable[Lane]) -> Iterator[HookPlace]:
-    """Every checkout where `apply` may run hooks: not those of reviews, nor of lanes that are frozen."""
-    for repo in session.spec.repos:
+    """Every checkout where `apply` may run hooks, with `--unit` those of that unit and its `lanes`: not those of
+    reviews, nor of lanes that are frozen."""
+    for repo in () if session.asked.unit else session.spec.repos:
         yield HookPlace(repo=repo, path=repo.path)
-    for unit in session.spec.units:
+    for unit in named_units(session):
         for name in unit.repos:
             found = session.spec.repo(name)
             if found is not None:

@@ -20,7 +20,10 @@ class RepoStatusResult(Result):
 
 
 def repo_status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> RepoStatusResult:
-    """The state of every checkout of the chosen repos (all by default). Contacts no remote and writes nothing."""
+    """The state of every checkout of the chosen repos (all by default), with `--unit` of that unit alone. Contacts no
+    remote and writes nothing."""
     chosen = {repo.name for repo in select_repos(session, repos, groups)}
-    rows, issues = inspect(session, [item for item in all_checkouts(session) if item.repo in chosen])
+    unit = session.asked.unit
+    wanted = [item for item in all_checkouts(session) if item.repo in chosen and unit in {"", item.unit}]
+    rows, issues = inspect(session, wanted)
     return RepoStatusResult(status=read_status(issues), issues=tuple(issues), repos=tuple(rows))

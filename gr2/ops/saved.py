@@ -77,10 +77,11 @@ def row_of(saved: Saved) -> SavedRow:
 
 
 def saved_list(session: Session) -> SavedListResult:
-    """Everything that waits to be had back. Writes nothing."""
+    """Everything that waits to be had back, with `--unit` what is that unit's. Writes nothing."""
     found, broken = all_saved(session.layout)
     issues = tuple(Issue.from_error(error, blocking=False) for error in broken)
-    rows = tuple(row_of(saved) for saved in found if saved.is_waiting)
+    unit = session.asked.unit
+    rows = tuple(row_of(saved) for saved in found if saved.is_waiting and unit in {"", saved.unit})
     return SavedListResult(status=read_status(issues), issues=issues, saved=rows)
 
 

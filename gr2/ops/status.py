@@ -14,7 +14,7 @@ from gr2.model.outcome import Issue, Result, read_status
 from gr2.model.records import dataclass
 from gr2.ops.apply_plan import make_plan
 from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
-from gr2.ops.context import select_repos
+from gr2.ops.context import named_units, select_repos
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.required_plugins import required_plugins
 from gr2.session import Session
@@ -51,22 +51,24 @@ class StatusResult(Result):
 
 
 def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> StatusResult:
-    """Look at every checkout, lane and failure marker. Contacts no remote and writes nothing."""
-    spec = session.spec
+    """Look at every checkout, lane and failure marker, with `--unit` at those of that unit. Contacts no remote and
+    writes nothing."""
+    spec, named = session.spec, session.asked.unit
+    units = {unit.name: unit for unit in named_units(session)}
     selected = select_repos(session, repos, groups)
     chosen = {repo.name for repo in selected}
-    lanes = [lane for lane in read_lanes(session.layout, spec) if lane.state is not LaneState.ARCHIVED]
-    base = shared_checkouts(spec.repos) + [item for unit in spec.units for item in unit_checkouts(unit)]
+    lanes = [lane for lane in read_lanes(session.layout, spec, tuple(units)) if lane.state is not LaneState.ARCHIVED]
+    base = [] if named else shared_checkouts(spec.repos)
+    base += [item for unit in units.values() for item in unit_checkouts(unit)]
     base = [item for item in base if item.repo in chosen]
-    units = {unit.name: unit for unit in spec.units}
     of_lanes = [[item for item in lane_checkouts(units[lane.unit], lane) if item.repo in chosen] for lane in lanes]
     rows, issues = inspect(session, [*base, *(item for group in of_lanes for item in group)])
     views, start = [], len(base)
     for lane, group in zip(lanes, of_lanes, strict=True):
         views.append(view_with(session, units[lane.unit], lane, rows[start : start + len(group)]))
         start += len(group)
-    failures = tuple(unresolved(session.layout))
-    plan = make_plan(session, selected, whole=not repos and not groups)
+    failures = tuple(marker for marker in unresolved(session.layout) if named in {"", marker.owner_unit})
+    plan = make_plan(session, selected, whole=not repos and not groups, unit=named)
     wanted = {step.path for step in plan.checkouts}
     in_the_way = [*required_plugins(session), *(issue for issue in plan.issues if issue.code != "repo_not_in_spec")]
     issues = [*(_failure(marker) for marker in failures), *issues]
@@ -79,7 +81,7 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
         issues=tuple(issues),
         workspace=spec.workspace_name,
         root=session.root,
-        units=tuple(_unit_row(session, unit.name, views) for unit in spec.units),
+        units=tuple(_unit_row(session, name, views) for name in units),
         repos=tuple(rows[: len(base)]),
         lanes=tuple(views),
         failures=failures,

@@ -18,6 +18,53 @@ def shop(world: World) -> World:
     return world
 
 
+WITH_A_WORKSPACE = (
+    "status",
+    "plan",
+    "apply",
+    "workspace materialize",
+    "repo status",
+    "repo hooks",
+    "sync status",
+    "spec show",
+    "events list",
+    "events gc",
+    "saved list",
+    "failures list",
+    "doctor",
+    "gc",
+    "lane list",
+    "lane path alpha/fix",
+    "exec status --shared",
+    "pr list",
+)
+
+
+@pytest.mark.parametrize("command", WITH_A_WORKSPACE)
+def test_a_unit_that_does_not_exist_is_invalid_for_every_command(shop: World, command: str) -> None:
+    for words in (["--unit", "alhpa", *command.split()], [*command.split(), "--unit", "alhpa"]):
+        ran = shop.call(*words, "--json")
+        assert (ran.exit_code, ran.json["status"], ran.codes) == (2, "invalid", ["unknown_unit"])
+        assert ran.json["issues"][0]["details"] == {"suggestion": "alpha"}
+
+
+def test_a_unit_from_the_environment_is_for_those_that_need_one(shop: World) -> None:
+    assert shop.call("status", env={"GR2_UNIT": "nope"}).exit_code == 0
+
+
+def test_the_quick_answers_refuse_an_unknown_unit_too(shop: World) -> None:
+    shop.call("apply")
+    shop.call("lane", "create", "fix")
+    assert shop.gr2("lane", "path", "alpha/fix").exit_code == 0
+    assert shop.gr2("lane", "path", "alpha/fix", "--unit", "nope").exit_code == 2
+
+
+def test_the_doctor_comes_with_a_unit_and_a_broken_spec(shop: World) -> None:
+    shop.write(".grip/workspace_spec.toml", "nonsense")
+    ran = shop.call("doctor", "--unit", "nope", "--json")
+    assert (ran.exit_code, ran.json["status"]) == (1, "failed")
+
+
 @pytest.mark.parametrize(
     "args", [["--json", "repo", "status"], ["repo", "--json", "status"], ["repo", "status", "--json"]]
 )

@@ -40,6 +40,18 @@ def put_away(world: World, kind: Literal["stash", "discard"] = "stash", *, conte
     return saved.id
 
 
+def test_a_unit_option_lists_what_is_that_units(world: World) -> None:
+    world.write_spec(repos=("app",), units=("alpha", "beta"))
+    world.call("apply")
+    for unit in ("alpha", "beta"):
+        world.call("lane", "create", "fix", "--unit", unit)
+        world.call("lane", "enter", "fix", "--unit", unit)
+        world.write(f"agents/{unit}/lanes/fix/repos/app/README.md", "half done")
+        world.call("lane", "exit", "--unit", unit)
+    rows = world.call("saved", "list", "--unit", "beta", "--json").json["saved"]
+    assert [row["unit"] for row in rows] == ["beta"]
+
+
 def test_saved_work_is_listed_with_the_fields_of_the_contract(shop: World) -> None:
     saved_id = put_away(shop, "discard")
 

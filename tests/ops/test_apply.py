@@ -270,6 +270,16 @@ def test_groups_and_repos_narrow_it_down(world: World) -> None:
     assert world.call("plan", "--group", "frnt", "--json").json["issues"][0]["details"] == {"suggestion": "front"}
 
 
+def test_a_unit_option_makes_that_units_checkouts_only(world: World) -> None:
+    world.write_spec(repos=["app", "api"], units={"alpha": {}, "beta": {"repos": ["app"]}})
+    paths = [item["path"] for item in world.call("plan", "--unit", "beta", "--json").json["operations"]]
+    assert paths == ["agents/beta", ".grip/cache/repos/app.git", "agents/beta/repos/app"]
+    ran = world.call("apply", "--unit", "beta", "--json").json
+    assert [item["path"] for item in ran["completed"]] == paths
+    assert not os.path.exists(world.path("repos")) and not os.path.exists(world.path("agents/alpha"))
+    assert world.call("apply", "--unit", "beta", "--json").json["completed"] == []
+
+
 def test_two_applies_at_once_both_end_well(world: World) -> None:
     world.write_spec(repos=["app", "api", "web"])
     rans: list[Ran] = []

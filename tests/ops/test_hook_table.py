@@ -132,15 +132,18 @@ def _arrange(world: World, stage: str, when: str, policy: str, *, first: bool, d
     def session() -> Any:
         return world.session(unit="alpha", env=TRUSTED)
 
+    def whole() -> Any:
+        return world.session(env=TRUSTED)
+
     if stage == "on_materialize":
         hooked(world, _hooks(stage, when, policy))
         place = "repos/app"
         if not first:
-            assert apply(session()).status == "success"
+            assert apply(whole()).status == "success"
         elif dirty:
             # Dirty before the hook has ever completed: the checkout is there, as a clone of the person's.
             world.git("", "clone", "--quiet", world.remote("app"), place)
-        return lambda: apply(session()), place
+        return lambda: apply(whole()), place
     hooked(world, _hooks(stage, when, policy), units=("alpha",))
     create_lane(session(), LaneRequest(name="feat"))
     place = "agents/alpha/lanes/feat/repos/app"

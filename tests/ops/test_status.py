@@ -188,6 +188,21 @@ def test_the_screen_shows_units_lanes_and_odd_checkouts(shop: World) -> None:
     assert "repos/app" not in screen
 
 
+def test_a_unit_option_narrows_the_screens_to_that_unit(world: World) -> None:
+    world.write_spec(repos=["app"], units=["alpha", "beta"])
+    world.call("apply")
+    for unit in ("alpha", "beta"):
+        world.call("lane", "create", "fix", "--unit", unit)
+        world.write(f"agents/{unit}/repos/app/README.md", "mine")
+    found = world.call("status", "--unit", "beta", "--json").json
+    assert [row["unit"] for row in found["units"]] == ["beta"]
+    assert [row["path"] for row in found["repos"]] == ["agents/beta/repos/app"]
+    assert [lane["owner_unit"] for lane in found["lanes"]] == ["beta"]
+    assert [issue["subject"] for issue in found["issues"]] == ["agents/beta/repos/app"]
+    rows = world.call("repo", "status", "--unit", "beta", "--json").json["repos"]
+    assert [row["path"] for row in rows] == ["agents/beta/repos/app", "agents/beta/lanes/fix/repos/app"]
+
+
 def test_status_writes_nothing(shop: World) -> None:
     def stamp() -> list[tuple[str, int]]:
         return sorted(
