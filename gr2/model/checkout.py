@@ -28,6 +28,11 @@ class RepoRow:
     conflicted: int = 0
     in_progress: str | None = None
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is there, and git could not answer for it: nothing below `exists` means anything."""
+        return self.exists and self.branch is None and self.head is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from gr2.edges.git import CheckoutState, Place, parse_status
+from gr2.edges.git import MIRROR_MISSING, CheckoutState, Place, parse_status
 from gr2.edges.git.refs import head_branch
 from gr2.edges.git.status import STATUS_ARGS, in_progress
 from gr2.edges.process import Command
@@ -98,7 +98,34 @@ def inspect(session: Session, checkouts: Iterable[Checkout]) -> tuple[list[RepoR
         else:
             state = parse_status(completed.stdout)
             rows[index] = _row_of(session, checkout, state, None if index in against_base else state.upstream)
-    return [rows[index] for index in sorted(rows)], [issues[index] for index in sorted(issues)]
+    told = _told_once((known[index], issues[index]) for index in sorted(issues))
+    return [rows[index] for index in sorted(rows)], told
+
+
+def _told_once(found: Iterable[tuple[Checkout, Issue]]) -> list[Issue]:
+    """The issues, with one for all the checkouts of a repo that miss their mirror."""
+    issues: list[Issue] = []
+    lost: dict[tuple[str, str], list[str]] = {}
+    for checkout, issue in found:
+        if issue.code == MIRROR_MISSING:
+            lost.setdefault((checkout.repo, issue.hint), []).append(checkout.path)
+        else:
+            issues.append(issue)
+    for (repo, hint), paths in lost.items():
+        what = f"{len(paths)} checkouts" if len(paths) > 1 else paths[0]
+        message = f"the mirror of {repo} is not there, so {what} cannot be read"
+        issues.append(
+            Issue(
+                code=MIRROR_MISSING,
+                scope="repo",
+                subject=repo,
+                message=message,
+                hint=hint,
+                blocking=False,
+                details={"checkouts": paths},
+            )
+        )
+    return issues
 
 
 def _base_as_upstream(checkout: Checkout, path: str) -> list[tuple[str, str]]:

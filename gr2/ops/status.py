@@ -177,7 +177,7 @@ def _of_group(session: Session, view: LaneView, name: str) -> list[Issue]:
 def _of_work(view: LaneView, name: str, wanted: Container[str]) -> list[Issue]:
     if any(row.path in wanted for row in view.repos):
         return [_note("not_materialized", "lane", name, f"lane {name} lacks a checkout", "gr2 apply")]
-    if any(not row.exists for row in view.repos):
+    if any(not row.exists or row.is_unreadable for row in view.repos):
         return []
     stuck = [row for row in view.repos if row.in_progress]
     if stuck:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from gr2.edges.clock import timestamp
+from gr2.edges.git import MIRROR_MISSING
 from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout, RepoRow
 from gr2.model.outcome import Issue, Operation, Result, plan_status
@@ -69,7 +70,7 @@ def sync_status(
         issues += not_in_spec(session)
     issues += unreadable
     for answer in answers:
-        issues += [issue for issue in answer.issues if issue not in issues]
+        issues += [issue for issue in answer.issues if issue not in issues and issue.code != MIRROR_MISSING]
     issues += hooks_issues(session, chosen)
     operations = [mirror_operation(look) for look in looks if not look.is_blocked]
     operations += [answer.operation for answer in answers if answer.operation is not None]

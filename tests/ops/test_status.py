@@ -69,6 +69,36 @@ def test_an_empty_remote_wants_a_branch_not_another_apply(world: World) -> None:
     assert world.call("sync", "status", "--json").codes == ["remote_empty"]
 
 
+def test_a_mirror_that_went_away_is_one_line_a_repo_and_nothing_is_called_clean(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.call("lane", "enter", "fix")
+    shutil.rmtree(shop.path(".grip/cache/repos/api.git"))
+    assert needs(shop) == {"mirror_missing": "gr2 apply"}
+    (issue,) = shop.call("status", "--json").json["issues"]
+    paths = ["repos/api", "agents/alpha/repos/api", "agents/alpha/lanes/fix/repos/api"]
+    assert (issue["subject"], issue["details"]["checkouts"]) == ("api", paths)
+    assert shop.call("repo", "status", "--json").codes == ["mirror_missing"]
+    lines = [line for line in shop.call("repo", "status").stdout.splitlines() if line.split()[0].endswith("/api")]
+    assert len(lines) == 3 and all("cannot be read" in line and "clean" not in line for line in lines)
+    found = shop.call("sync", "status")
+    assert found.stdout.startswith("3 checkouts are") and found.stderr.count("mirror_missing") == 1
+    for command in (("exit",), ("archive", "fix")):
+        ran = shop.call("lane", *command, "--json")
+        assert (ran.exit_code > 0, ran.codes, ran.json["issues"][0]["hint"]) == (True, ["mirror_missing"], "gr2 apply")
+    assert shop.call("apply").exit_code == 0
+    assert needs(shop) == {}
+
+
+def test_checkouts_of_a_workspace_that_was_moved_are_sent_to_the_doctor(shop: World) -> None:
+    moved = f"{shop.base}/moved"
+    os.rename(shop.root, moved)
+    os.makedirs(shop.root)
+    issues = shop.call("-C", moved, "status", "--json").json["issues"]
+    assert {(issue["code"], issue["hint"]) for issue in issues} == {("mirror_missing", "gr2 doctor --fix")}
+    assert shop.call("-C", moved, "doctor", "--fix").exit_code == 0
+    assert shop.call("-C", moved, "status", "--json").json["issues"] == []
+
+
 def test_a_required_plugin_that_is_not_there_is_known_before_anything_is_tried(shop: World) -> None:
     assert shop.call("lane", "create", "fix").exit_code == 0
     shop.write_spec(

@@ -30,7 +30,7 @@ def branch_of(row: RepoRow) -> tuple[str, str]:
         return ("-", "dim")
     if row.branch is not None:
         return (row.branch, "cyan")
-    return (f"({row.head[:9]})" if row.head else "(no commit)", "yellow")
+    return (f"({row.head[:9]})" if row.head else "?", "yellow")
 
 
 def distance(row: RepoRow) -> tuple[str, str]:
@@ -43,6 +43,8 @@ def work_of(row: RepoRow) -> tuple[str, str]:
     """What is not committed, in words."""
     if not row.exists:
         return ("not there yet", "dim")
+    if row.is_unreadable:
+        return ("cannot be read", "bad")
     counts = (
         (row.conflicted, "conflicted"),
         (row.staged, "staged"),

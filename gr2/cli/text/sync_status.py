@@ -24,7 +24,9 @@ def show_sync_status(result: SyncStatusResult, screen: Screen) -> None:
             screen.line(f"  ... and {len(odd) - MANY} more (gr2 repo status)", "dim")
         screen.line()
     warned = {issue.subject for issue in result.issues}
-    same = sum(row not in odd and not warned & {row.path, place_of(row)} for row in result.repos)
+    same = sum(
+        row not in odd and not row.is_unreadable and not warned & {row.path, place_of(row)} for row in result.repos
+    )
     if same:
         which = _checkouts(same, "other " if same < len(result.repos) else "")
         screen.line(f"{which} as the remote was at the last fetch, and clean.")

@@ -42,6 +42,10 @@ _CONFIG = (
 _PROGRAM_OPTIONS = {"fetch": ("--upload-pack",), "ls-remote": ("--upload-pack",), "push": ("--receive-pack",)}
 _SHOWS_DIFF = frozenset({"diff", "log", "show"})
 
+MIRROR_MISSING = "mirror_missing"
+# What git says of a checkout whose mirror, its alternate object directory, is not there (gitrepository-layout(5)).
+_LOST_MIRROR = re.compile(r"(?:alternate object path: |object directory )(/.*/\.grip/cache/repos/[^/\n]+\.git)/objects")
+
 
 class GitError(Failed):
     """git said no. `details` hold the redacted arguments, the exit code and the end of what it printed."""
@@ -255,6 +259,11 @@ class Git:
         if completed.stalled:
             message = f"the remote sent nothing for {self.stall_seconds:g} s"
             return GitError("remote_unreachable", message, completed=completed, subject=subject)
+        mirror = _LOST_MIRROR.search(stderr)
+        if mirror is not None:
+            message = f"the mirror that it borrows objects from is not there: {mirror[1]}"
+            hint = _hint_for_lost(mirror[1], completed.argv)
+            return GitError(MIRROR_MISSING, message, completed=completed, hint=hint, subject=subject)
         reason = _reason(stderr) or f"git ended with {completed.exit_code}"
         if network:
             hint = "check the URL and your access to it, then run the same command again"
@@ -286,6 +295,13 @@ def _own_diff(args: Sequence[str]) -> Sequence[str]:
     verb = 2 if tuple(args[:2]) == ("stash", "show") else 1
     shows = verb == 2 or args[0] in _SHOWS_DIFF
     return (*args[:verb], "--no-ext-diff", "--no-textconv", *args[verb:]) if shows else args
+
+
+def _hint_for_lost(mirror: str, argv: Sequence[str]) -> str:
+    """What brings the absolute path `mirror` back, or leads a checkout of a workspace that was moved to the new one."""
+    workspace = mirror.partition("/.grip/")[0]
+    inside = argv[1] == "-C" and f"{argv[2]}/".startswith(f"{workspace}/")
+    return "gr2 apply" if inside else "gr2 doctor --fix"
 
 
 def _reason(stderr: str) -> str:
