@@ -27,9 +27,11 @@ def _place_options(command: Any) -> Any:
     return command
 
 
-def _place(shared: bool, unit_checkouts: bool) -> str:
-    if shared and unit_checkouts:
-        raise click.UsageError("--shared and --unit-checkouts exclude each other.")
+def _place(lane: str, shared: bool, unit_checkouts: bool) -> str:
+    named = [("--lane", lane), ("--shared", shared), ("--unit-checkouts", unit_checkouts)]
+    given = [name for name, value in named if value]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other.")
     return "shared" if shared else "unit" if unit_checkouts else "lane"
 
 
@@ -42,7 +44,7 @@ def status(
     """Where `exec run` would run a command, and what stands in its way."""
     from gr2.ops.exec_run import ExecRequest, exec_status
 
-    request = ExecRequest(lane=lane, place=_place(shared, unit_checkouts), repos=repos, groups=groups)
+    request = ExecRequest(lane=lane, place=_place(lane, shared, unit_checkouts), repos=repos, groups=groups)
     return exec_status(session_of(ctx, lane=lane), request)
 
 
@@ -74,7 +76,7 @@ def run(
     request = ExecRequest(
         argv=argv,
         lane=lane,
-        place=_place(shared, unit_checkouts),
+        place=_place(lane, shared, unit_checkouts),
         repos=repos,
         groups=groups,
         jobs=jobs,

@@ -147,6 +147,14 @@ def test_shared_and_unit_checkouts_need_no_lane(lane: World) -> None:
     assert [row["cwd"] for row in units["results"]] == ["agents/alpha/repos/web"]
 
 
+@pytest.mark.parametrize("command", [("status",), ("run", "--", "true")])
+@pytest.mark.parametrize("places", [("--lane", "fix", "--shared"), ("--shared", "--unit-checkouts")])
+def test_places_exclude_each_other(lane: World, command: tuple[str, ...], places: tuple[str, ...]) -> None:
+    ran = lane.call("exec", command[0], "--json", *places, *command[1:])
+    assert (ran.exit_code, ran.codes) == (2, ["usage"])
+    assert "exclude each other" in ran.json["issues"][0]["message"]
+
+
 def test_an_unknown_repo_is_invalid_and_nothing_runs(lane: World) -> None:
     ran = lane.call("exec", "run", "--lane", "fix", "--repo", "ap", "--json", "--", "true")
     assert (ran.exit_code, ran.codes) == (2, ["unknown_repo"])
