@@ -109,6 +109,9 @@ def _finished(run: Mutation, unit: Unit, lane: Lane, *, created: bool, trust_hoo
         status, issues, signum = done.status, done.all_issues, done.outcome.signum
         if done.hook_blocked:
             run.withhold(key)
+    if created:
+        issues = (*issues, *_nowhere(run.session, unit, lane))
+        status = Status.ATTENTION if issues and status is Status.SUCCESS else status
     run.settle()
     if status in {Status.SUCCESS, Status.ATTENTION}:
         run.release(key)
@@ -116,6 +119,24 @@ def _finished(run: Mutation, unit: Unit, lane: Lane, *, created: bool, trust_hoo
     return LaneCreateResult(
         status=status, issues=issues, signum=signum, created=created, operation_id=run.operation_id, lane=view
     )
+
+
+def _nowhere(session: Session, unit: Unit, lane: Lane) -> list[Issue]:
+    """A warning for each directory of `--sparse` that no repo of the lane has."""
+    tops = [session.layout.lane_checkout(unit.path, lane.name, name) for name in lane.repos]
+    return [
+        Issue(
+            code="sparse_not_found",
+            scope="lane",
+            subject=lane.id,
+            message=f"no repo of {lane.id} has the directory {folder!r}",
+            hint=f"gr2 lane archive {lane.id}, then create it again",
+            blocking=False,
+            details={"directory": folder},
+        )
+        for folder in lane.sparse
+        if not any(os.path.isdir(os.path.join(top, folder)) for top in tops)
+    ]
 
 
 def _check_request(request: LaneRequest, name: str) -> None:

@@ -172,6 +172,16 @@ def test_each_live_lane_has_twenty_ports_of_its_own(shop: World) -> None:
     assert min(abs(a - b) for a in bases for b in bases if a != b) >= 20
 
 
+def test_a_sparse_directory_that_no_repo_has_is_warned_of(shop: World) -> None:
+    shop.commit("app", {"deep/down/file.txt": "here"})
+    shop.call("sync", "run")
+    words = ("lane", "create", "slim", "--sparse", "deep/down", "--sparse", "nope", "--unit", "alpha", "--json")
+    ran = shop.call(*words)
+    assert (ran.exit_code, ran.json["status"], ran.codes) == (0, "attention", ["sparse_not_found"])
+    assert ran.json["issues"][0]["details"] == {"directory": "nope"}
+    assert shop.call(*words).json["status"] == "success"
+
+
 def test_a_sparse_lane_checks_out_only_the_directories_named(shop: World) -> None:
     shop.call("lane", "create", "slim", "--sparse", "src", "--repos", "app", "--unit", "alpha")
     checkout = f"{lane_dir('slim')}/repos/app"
