@@ -50,8 +50,8 @@ class Restoring:
             self._fence.recheck()
             if self._restore(saved):
                 self.restored.append(SavedRow(repo=saved.repo, files=saved.files, saved_id=saved.id))
-        back = {row.saved_id for row in self.restored}
-        left = [saved for saved in found if saved.id not in back]
+        tried = {saved.id for saved in chosen}
+        left = [saved for saved in found if saved.id not in tried]
         if left:
             self.issues.append(self._waiting(left))
 

@@ -15,11 +15,13 @@ from gr2.store.worktree import checked_out
 
 
 class RestoreConflict(Exception):
-    """Saved work cannot go back as things are. `files`: where it conflicts; `reason`: one lower-case sentence."""
+    """Saved work cannot go back as things are. `files`: where it conflicts; `reason`: one lower-case sentence.
+    `in_commits`: with what was committed since, so that clearing the checkout does not help."""
 
-    def __init__(self, reason: str, files: Sequence[str] = ()) -> None:
+    def __init__(self, reason: str, files: Sequence[str] = (), *, in_commits: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.in_commits = in_commits
         self.files = tuple(sorted(files))
 
 
@@ -144,5 +146,5 @@ def _merge(git: Git, place: Place, ours: str, theirs: str) -> str:
     output = git.run(args, at=place, ok=(0, 1), config=DURABLE).decode(errors="surrogateescape")
     tree, *names = [field for field in output.split("\0") if field]
     if names:
-        raise RestoreConflict("the same lines were changed since", names)
+        raise RestoreConflict("the same lines were changed since", names, in_commits=True)
     return tree

@@ -171,13 +171,16 @@ class SavedWork:
         change.note(restoring=None, saved=None)
 
     def _conflict(self, saved: Saved, conflict: RestoreConflict) -> Issue:
+        hint = f"commit or remove what is there, then gr2 saved restore {saved.id}; or add --to DIRECTORY"
+        if conflict.in_commits:
+            hint = f"gr2 saved restore {saved.id} --to DIRECTORY, and take over by hand what is still wanted"
         shown = ", ".join(conflict.files[:3]) + (", ..." if len(conflict.files) > 3 else "")
         return Issue(
             code="restore_conflict",
             scope="repo",
             subject=saved.path,
             message=f"{saved.id} was not put back: {conflict.reason}" + (f" ({shown})" if shown else ""),
-            hint=f"commit or remove what is there, then gr2 saved restore {saved.id}; or add --to DIRECTORY",
+            hint=hint,
             details={
                 "saved_id": saved.id,
                 "path": saved.path,

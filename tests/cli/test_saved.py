@@ -167,6 +167,7 @@ def test_lines_that_a_commit_changed_meanwhile_are_a_conflict(shop: World) -> No
     ran = shop.call("saved", "restore", saved_id, "--json")
 
     assert ran.codes == ["restore_conflict"]
+    assert ran.json["issues"][0]["hint"].startswith(f"gr2 saved restore {saved_id} --to DIRECTORY")
     assert shop.git("repos/app", "status", "--porcelain") == ""
 
 
@@ -306,6 +307,8 @@ def test_an_archived_checkout_comes_back_with_its_ignored_files(shop: World) -> 
     shop.write("repos/app/local.env", "secret\n")
     saved = archive_tree(shop.session(), ["repos/app"], path="repos/app", repo="app")
     assert not os.path.exists(shop.path("repos/app"))
+
+    assert "1 repo " in shop.call("saved", "list").stdout
 
     assert shop.call("saved", "restore", saved.id).exit_code == 0
 

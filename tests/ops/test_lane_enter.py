@@ -187,7 +187,7 @@ def test_a_restore_that_conflicts_leaves_checkout_and_saved_work_and_the_lane_is
     ran = run(shop, "enter", "alpha/feat", "--restore")
 
     assert (ran.exit_code, ran.json["status"]) == (4, "partial_failure")
-    assert "restore_conflict" in ran.codes
+    assert ran.codes == ["restore_conflict"]
     assert [row["repo"] for row in ran.json["restored_repos"]] == ["api"]
     assert porcelain(shop) == [" M run.sh"]
     assert "gr2 auto-stash" in shop.git(f"{FEAT}/app", "stash", "list")

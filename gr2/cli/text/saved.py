@@ -18,7 +18,7 @@ def show_list(result: SavedListResult, screen: Screen) -> None:
         ((row.id, "cyan"), row.kind, row.path, files_of(row), (row.created_at[:16].replace("T", " "), "dim"))
         for row in result.saved
     ]
-    screen.table(("ID", "KIND", "FROM", "FILES", "SAVED"), rows)
+    screen.table(("ID", "KIND", "FROM", "WHAT", "SAVED"), rows)
     screen.line()
     screen.command("gr2 saved restore ID")
 
@@ -57,5 +57,6 @@ def show_dropped(result: SavedDropResult, screen: Screen) -> None:
 
 
 def files_of(row: SavedRow) -> str:
-    """How many files a piece of saved work has."""
-    return "1 file" if len(row.files) == 1 else f"{len(row.files)} files"
+    """How many files a piece of saved work has; an archive has whole checkouts."""
+    what = "repo" if row.kind == "archive" else "file"
+    return f"{len(row.files)} {what}" + ("" if len(row.files) == 1 else "s")
