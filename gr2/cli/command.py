@@ -261,7 +261,7 @@ def actor_of(run: Invocation) -> str:
             "invalid_actor",
             "an actor is agent:NAME, human:NAME or system",
             subject=named,
-            hint="gr2 --actor agent:NAME ...",
+            hint="--actor agent:NAME",
         )
     return named or f"human:{Login.current().name}"
 

@@ -106,7 +106,7 @@ def _printer(ctx: click.Context) -> Callable[[EventDict], None]:
     from gr2.cli.screen import Screen
     from gr2.cli.text.events import show_event
 
-    screen = Screen.for_process(run.environ, no_color=run.no_color)
+    screen = Screen.for_process(run.environ, no_color=run.no_color, cwd=run.cwd)
 
     def show(event: Mapping[str, Any]) -> None:
         show_event(event, screen)

@@ -167,7 +167,7 @@ def _show(result: Result, run: Invocation) -> int:
 
     if run.session is not None:
         run.session.progress.stop()
-    screen = Screen.for_process(run.environ, no_color=run.no_color)
+    screen = Screen.for_process(run.environ, no_color=run.no_color, cwd=run.cwd)
     for note in run.notes:
         screen.note(note)
     try:

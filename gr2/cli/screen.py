@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
+from gr2.model.hints import from_here
 from gr2.model.names import visible
 from gr2.model.outcome import Issue
 
@@ -57,19 +58,22 @@ def text_of(result: object) -> TextFunction | None:
 class Screen:
     """Where text goes. Strings given to it are made visible: control and bidirectional characters come out escaped."""
 
-    def __init__(self, out: TextIO, err: TextIO, *, colour: bool, width: int) -> None:
+    def __init__(self, out: TextIO, err: TextIO, *, colour: bool, width: int, cwd: str = "") -> None:
         self._out = out
         self._err = err
+        self._cwd = cwd
         self.colour = colour
         self.width = width
 
     @classmethod
-    def for_process(cls, environ: Mapping[str, str], *, no_color: bool) -> Screen:
-        """The screen of this process: colour only on a terminal, without `CI` and `NO_COLOR`."""
+    def for_process(cls, environ: Mapping[str, str], *, no_color: bool, cwd: str) -> Screen:
+        """The screen of this process: colour only on a terminal, without `CI` and `NO_COLOR`.
+        It is read in the directory `cwd`."""
         wanted = (
             not no_color and not environ.get("NO_COLOR") and not environ.get("CI") and environ.get("TERM") != "dumb"
         )
-        return cls(sys.stdout, sys.stderr, colour=wanted and is_terminal(sys.stdout), width=_columns(environ))
+        colour = wanted and is_terminal(sys.stdout)
+        return cls(sys.stdout, sys.stderr, colour=colour, width=_columns(environ), cwd=cwd)
 
     def paint(self, text: str, style: str) -> str:
         """`text` made visible, in `style` where there is colour."""
@@ -92,7 +96,11 @@ class Screen:
 
     def command(self, text: str, *, indent: int = 2) -> None:
         """A command the person may type, on a line of its own."""
-        self._out.write(" " * indent + self.paint(text, "command") + "\n")
+        self._out.write(" " * indent + self.paint(self.typed(text), "command") + "\n")
+
+    def typed(self, hint: str) -> str:
+        """A command or hint as it is typed here: places below the current directory are named from there."""
+        return from_here(hint, self._cwd)
 
     def raw(self, text: str) -> None:
         """A document (a schema, a shell function, a diff), its line feeds and tabs kept."""
@@ -138,7 +146,7 @@ class Screen:
         label = f"\x1b[{_STYLES[style]};1m{label}\x1b[0m" if colour else label
         self._err.write(f"{label}: {visible(about + issue.message)}\n")
         if issue.hint:
-            self._err.write(f"  help: {visible(issue.hint)}\n")
+            self._err.write(f"  help: {visible(self.typed(issue.hint))}\n")
 
     def note(self, text: str) -> None:
         """One line on stderr."""

@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from gr2.model.checkout import Checkout
+from gr2.model.hints import git_at, place_at, quoted
 from gr2.model.outcome import Issue
 from gr2.model.records import dataclass
 
@@ -22,6 +23,7 @@ HOST_LIMIT = 10
 class Seen:
     """A checkout as its files tell it, beside what its mirror has.
 
+    root: the absolute path of the workspace.
     expected: the branch it should be on, "" for any. pin: the commit it should be at, "" when it follows a branch.
     link: the symbolic link on the way to it, if any. busy: a merge, rebase and the like that waits for a person.
     target: the commit it should move to, None when the remote has no such branch. tracking: what the checkout itself
@@ -29,6 +31,7 @@ class Seen:
     remote_default: the remote's own default branch.
     """
 
+    root: str
     checkout: Checkout
     exists: bool
     link: str | None = None
@@ -52,6 +55,10 @@ class Seen:
     def scope(self) -> str:
         """The scope of an issue about it."""
         return "repo" if self.checkout.scope == "shared" else self.checkout.scope
+
+    def git(self, *words: str) -> str:
+        """The git command to type for it."""
+        return git_at(self.root, self.checkout.path, *words)
 
     def issue(
         self, code: str, message: str, *, hint: str = "", blocking: bool = False, details: Mapping[str, Any] = {}
@@ -102,12 +109,13 @@ def first_verdict(seen: Seen) -> Verdict:
     checkout = seen.checkout
     if seen.link is not None:
         message = f"{seen.link} is a symbolic link"
-        return _left(seen, "path_conflict", message, hint=f"move {seen.link} away", details={"files": [seen.link]})
+        hint = f"move {place_at(seen.root, seen.link)} away"
+        return _left(seen, "path_conflict", message, hint=hint, details={"files": [seen.link]})
     if not seen.exists:
         return _left(seen, "not_materialized", f"{checkout.path} is not there yet", hint="gr2 apply")
     if seen.busy is not None:
         details = {"in_progress": seen.busy}
-        hint = f"finish or abort it: git -C {checkout.path} status"
+        hint = f"finish or abort it: {seen.git('status')}"
         return _left(seen, "operation_in_progress", f"a {seen.busy} is in progress", hint=hint, details=details)
     if seen.pin:
         return _pinned(seen)
@@ -125,26 +133,26 @@ def _pinned(seen: Seen) -> Verdict:
 
 
 def _mismatch(seen: Seen) -> Verdict:
-    path = seen.checkout.path
     details = {"branch": seen.branch, "expected": seen.expected or None, "remote_default": seen.remote_default or None}
     if seen.branch is None:
         message = "HEAD is detached"
-        hint = f"git -C {path} switch {seen.expected or seen.remote_default or 'BRANCH'}"
+        hint = seen.git("switch", seen.expected or seen.remote_default or "BRANCH")
     elif seen.pin:
-        message, hint = f"it is on {seen.branch}, and the spec pins it", f"git -C {path} switch --detach {seen.pin}"
+        message, hint = f"it is on {seen.branch}, and the spec pins it", seen.git("switch", "--detach", seen.pin)
     else:
         which = "the remote's default branch" if seen.expected == seen.remote_default else "its branch"
         message = f"it is on {seen.branch}, and {which} is {seen.expected}"
-        hint = f"git -C {path} switch {seen.expected}"
+        hint = seen.git("switch", seen.expected)
     return _left(seen, "branch_mismatch", message, hint=hint, details=details)
 
 
 def _without_upstream(seen: Seen) -> Verdict:
     deleted = seen.tracking is not None or seen.followed
     message = f"the remote has no branch {seen.branch}" + (" any more" if deleted else " yet")
-    hint = f"git -C {seen.checkout.path} push -u origin HEAD"
+    hint = seen.git("push", "-u", "origin", "HEAD")
     if deleted:
-        hint = f"gr2 lane archive {seen.checkout.unit}/{seen.checkout.lane}" if seen.checkout.lane else ""
+        lane = f"{seen.checkout.unit}/{seen.checkout.lane}"
+        hint = f"gr2 lane archive {quoted(lane)}" if seen.checkout.lane else ""
     return _left(seen, "no_upstream", message, hint=hint, details={"branch": seen.branch, "deleted": deleted})
 
 
@@ -154,7 +162,7 @@ def second_verdict(seen: Seen, distance: Distance, strategy: str) -> Verdict:
         if distance.own == 0:
             return Verdict(kind="pin")
         message = f"it has {_commits(distance.own)} that are nowhere else"
-        hint = f"git -C {seen.checkout.path} switch -c BRANCH"
+        hint = seen.git("switch", "-c", "BRANCH")
         return _left(seen, "branch_diverged", message, hint=hint, details=_told(seen, distance))
     if distance.behind == 0:
         # Forward only: what the remote took back is told, and stays here.
@@ -178,7 +186,7 @@ def _diverged(seen: Seen, distance: Distance) -> Verdict:
 def selector(checkout: Checkout) -> str:
     """The options that select this checkout's lane, or its repo."""
     if checkout.lane:
-        return f" --lane {checkout.unit}/{checkout.lane}"
+        return " --lane " + quoted(f"{checkout.unit}/{checkout.lane}")
     return f" --repo {checkout.repo}"
 
 

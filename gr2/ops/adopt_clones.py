@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from gr2.errors import Invalid
+from gr2.model.hints import git_at
 from gr2.model.names import fault_of_path, is_name, is_ref
 from gr2.model.outcome import Issue
 from gr2.model.records import dataclass
@@ -114,7 +115,7 @@ def _repo(root: str, path: str, answers: Sequence[str | None]) -> Repo | Issue:
             scope="repo",
             subject=path,
             message="the clone was not adopted: the URL of its origin holds a secret",
-            hint=f"git -C {path} remote set-url origin URL, without the secret",
+            hint=f"{git_at(root, path, 'remote', 'set-url', 'origin', 'URL')}, without the secret",
             blocking=False,
         )
     reason = fault_of_url(url)

@@ -11,6 +11,7 @@ from dataclasses import field
 
 from gr2.edges.files import first_link
 from gr2.errors import Gr2Error
+from gr2.model.hints import place_at
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
@@ -95,7 +96,8 @@ def place_issue(session: Session, path: str, *, subject: str, scope: str, taken:
         message = f"{path} is a file"
     else:
         return None
-    return Issue(code="path_conflict", scope=scope, subject=subject, message=message, hint=f"move {path} away")
+    hint = f"move {place_at(session.root, path)} away"
+    return Issue(code="path_conflict", scope=scope, subject=subject, message=message, hint=hint)
 
 
 class _RepoPlanner:
@@ -150,9 +152,8 @@ class _RepoPlanner:
         path = f".grip/cache/repos/{self.repo.name}.git"
         reason = f"{link} is a symbolic link" if link else self.mirror.reason
         self.found.blocked.append((seed or SeedMirror(repo=self.repo)).operation)
-        self._issue(
-            "cache_path_conflict", f"{path} is not a usable mirror: {reason}", hint=f"move {path} away, then gr2 apply"
-        )
+        hint = f"move {place_at(self.session.root, path)} away, then gr2 apply"
+        self._issue("cache_path_conflict", f"{path} is not a usable mirror: {reason}", hint=hint)
         return False
 
     def _accept_url(self, places: list[MakeCheckout]) -> bool:
@@ -228,7 +229,7 @@ class _RepoPlanner:
                 scope="repo",
                 subject=self.repo.name,
                 message=f"{step.path} holds something that is no git checkout",
-                hint=f"move {step.path} away, then gr2 apply",
+                hint=f"move {place_at(self.session.root, step.path)} away, then gr2 apply",
             )
         if issue is None:
             self.chain.append(step)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from gr2.edges.git import Place
 from gr2.errors import Blocked
+from gr2.model.hints import quoted
 from gr2.model.hooks import HOOKS_FILE
 from gr2.model.lane import LaneState
 from gr2.model.names import nearest
@@ -138,6 +139,6 @@ def _limit(session: Session, unit: Unit, name: str) -> Iterator[Issue]:
             scope="unit",
             subject=unit.name,
             message=f"unit {unit.name} may have {limit} {'lane' if limit == 1 else 'lanes'}, and has {len(lanes)}",
-            hint=f"gr2 lane archive {oldest.id}" if oldest is not None else "raise lane_limit in the spec",
+            hint=f"gr2 lane archive {quoted(oldest.id)}" if oldest is not None else "raise lane_limit in the spec",
             details={"limit": limit, "lanes": [lane.name for lane in lanes], "lane": name},
         )

@@ -54,7 +54,10 @@ def events_deliver(
     """
     if place and len(sinks) != 1:
         raise Invalid(
-            "usage", "--from needs exactly one --sink", scope="event", hint="--sink NAME --from SEQ|start|end"
+            "usage",
+            "--from needs exactly one --sink",
+            scope="event",
+            hint="--sink NAME --from SEQ",
         )
     refuse_linked_directories(session.layout)
     for name in sinks:

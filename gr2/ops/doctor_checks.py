@@ -12,6 +12,7 @@ from typing import Protocol
 from gr2.edges.files import write_whole
 from gr2.edges.locks import is_held
 from gr2.errors import Gr2Error
+from gr2.model.hints import quoted
 from gr2.ops.checkouts import all_checkouts
 from gr2.plugin.protocols import CheckRow
 from gr2.session import Session
@@ -118,7 +119,7 @@ class Mirrors(_Base):
         if mirror.kind is MirrorKind.MISSING:
             return CheckRow(id=name, result="skip", message="it was not made yet", hint="gr2 apply")
         if mirror.kind is not MirrorKind.OURS:
-            hint = f"move {shown} away, then gr2 apply"
+            hint = f"move {quoted(path)} away, then gr2 apply"
             return CheckRow(id=name, result="fail", message=f"{shown}: {mirror.reason}", hint=hint)
         with open(os.path.join(path, "config"), encoding="utf-8", errors="surrogateescape") as file:
             if _PRECIOUS.search(file.read()) is None:

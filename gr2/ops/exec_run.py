@@ -115,7 +115,7 @@ def exec_run(session: Session, request: ExecRequest) -> ExecRunResult:
     failed. Raises Blocked `lane_frozen`, `lease_conflict`, Invalid `unknown_repo`.
     """
     if not request.argv:
-        raise Invalid("usage", "nothing to run", hint="gr2 exec run -- CMD ...")
+        raise Invalid("usage", "nothing to run", hint="gr2 exec run -- CMD")
     target = _target(session, request)
     names = tuple(checkout.repo for checkout in target.checkouts)
     unit, lane = target.unit_name, target.lane_name

@@ -9,6 +9,7 @@ from typing import Any
 
 from gr2.edges.files import is_inside
 from gr2.errors import Gr2Error
+from gr2.model.hints import place_at
 from gr2.model.hooks import HOOKS_FILE, Hook, HooksFile
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState, subject_of
 from gr2.model.outcome import Issue
@@ -167,20 +168,21 @@ class HooksReader:
             said = (place.repo.name, fault.key, fault.message)
             if said not in self._told:
                 self._told.add(said)
-                self.issues.append(_issue(place, fault, self.blocking))
+                self.issues.append(_issue(self.session.root, place, fault, self.blocking))
 
 
-def _issue(place: HookPlace, fault: HooksFault, blocking: bool) -> Issue:
+def _issue(root: str, place: HookPlace, fault: HooksFault, blocking: bool) -> Issue:
     path = f"{place.path}/{HOOKS_FILE}"
     line = {"line": fault.line} if fault.line is not None else {}
     near = {"suggestion": fault.suggestion} if fault.suggestion else {}
+    edit = f"edit {place_at(root, path)}"
     about = f"{fault.key} " if fault.key else ""
     return Issue(
         code="invalid_hooks",
         scope="hook",
         subject=fault.key or path,
         message=f"{about}{fault.message} ({place.repo.name})",
-        hint=f"did you mean {fault.suggestion}? edit {path}" if fault.suggestion else f"edit {path}",
+        hint=f"did you mean {fault.suggestion}? {edit}" if fault.suggestion else edit,
         blocking=blocking,
         details={"repo": place.repo.name, "path": path, **line, **near},
     )

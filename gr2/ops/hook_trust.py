@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gr2.model.hints import quoted
 from gr2.model.hooks import HOOKS_FILE, HooksFile
 from gr2.model.outcome import Issue
 from gr2.ops.hook_places import HookPlace
@@ -45,7 +46,7 @@ class Trust:
 
 
 def _untrusted(name: str, place: HookPlace, paths: list[str]) -> Issue:
-    lane = f" --lane {place.lane.id}" if place.lane is not None else ""
+    lane = f" --lane {quoted(place.lane.id)}" if place.lane is not None else ""
     return Issue(
         code="untrusted_hooks",
         scope="hook",

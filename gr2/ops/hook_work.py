@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 
 from gr2.errors import Gr2Error
+from gr2.model.hints import place_at
 from gr2.model.hooks import Hook, HooksFile
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
@@ -155,7 +156,7 @@ class WorkPlanner:
                     scope="hook",
                     subject=key,
                     message=f"{key} {fault} ({place.label})",
-                    hint=f"edit {place.path}/.gr2/hooks.toml",
+                    hint=f"edit {place_at(self._session.root, f'{place.path}/.gr2/hooks.toml')}",
                     details={"repo": place.repo.name, "path": target.dest},
                 )
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from gr2.edges.files import is_inside
 from gr2.errors import Blocked, Invalid
+from gr2.model.hints import quoted
 from gr2.model.hooks import HOOKS_FILE, Gate, Hook, HooksFile, Policy, Projection
 from gr2.model.outcome import Issue, MutationResult, Result, Status, read_status
 from gr2.model.records import dataclass
@@ -151,7 +152,9 @@ def _place(session: Session, repo: Repo, lane: str) -> HookPlace:
     unit, found = lane_of(session, lane)
     if repo.name not in found.repos:
         message = f"the lane {found.id} has no checkout of {repo.name}"
-        raise Invalid("unknown_repo", message, scope="repo", subject=repo.name, hint=f"gr2 lane show {found.id}")
+        raise Invalid(
+            "unknown_repo", message, scope="repo", subject=repo.name, hint=f"gr2 lane show {quoted(found.id)}"
+        )
     return HookPlace(repo=repo, path=f"{unit.path}/lanes/{found.name}/repos/{repo.name}", unit=unit, lane=found)
 
 

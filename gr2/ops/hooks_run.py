@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from gr2.errors import Blocked, Invalid
+from gr2.model.hints import quoted
 from gr2.model.hooks import Hook
 from gr2.model.lane import REVIEW_KIND
 from gr2.model.outcome import Issue, MutationResult, Status
@@ -76,7 +77,7 @@ def _place(session: Session, repo: str, lane: str) -> HookPlace:
         return HookPlace(repo=found, path=found.path)
     unit, its = lane_of(session, f"{unit.name}/{name}")
     if repo not in its.repos:
-        raise unknown("repo", repo, its.repos, hint=f"gr2 lane show {its.id}")
+        raise unknown("repo", repo, its.repos, hint=f"gr2 lane show {quoted(its.id)}")
     return HookPlace(repo=found, path=f"{unit.path}/lanes/{its.name}/repos/{repo}", unit=unit, lane=its)
 
 

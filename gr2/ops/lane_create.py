@@ -14,6 +14,7 @@ from gr2.edges.git import Place
 from gr2.edges.git.refs import head_commit
 from gr2.errors import Blocked, Failed, Interrupted, Invalid
 from gr2.model.event.lane import LaneCreated
+from gr2.model.hints import quoted
 from gr2.model.lane import DEFAULT_KIND, Lane, LaneState, clash, next_ports
 from gr2.model.names import LANE_KIND, fault_of_path, is_lane_name, is_ref
 from gr2.model.outcome import Issue, MutationResult, Status
@@ -174,7 +175,7 @@ def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> Lane:
             f"unit {unit.name} has a lane {lane.name!r} already, made by {lane.created_by}",
             scope="lane",
             subject=lane.id,
-            hint=f"gr2 lane show {lane.id}",
+            hint=f"gr2 lane show {quoted(lane.id)}",
             details={"created_by": lane.created_by, "created_at": lane.created_at},
         )
     return lane
@@ -295,7 +296,8 @@ def _seed_if_missing(run: Mutation, repo: Repo) -> None:
     if mirror.kind is not MirrorKind.OURS:
         path = run.session.layout.relative(mirror.path)
         message = f"{path} is not a usable mirror: {mirror.reason}"
-        raise Blocked("cache_path_conflict", message, scope="repo", subject=repo.name, hint=f"move {path} away")
+        hint = f"move {quoted(mirror.path)} away"
+        raise Blocked("cache_path_conflict", message, scope="repo", subject=repo.name, hint=hint)
     if not mirror.branches():
         raise Blocked(
             "remote_empty",
@@ -342,7 +344,8 @@ def build_lane(
             raise failed_write(error, final) from error
         path = session.layout.relative(final)
         message = f"something else is at {path}"
-        raise Blocked("path_conflict", message, scope="lane", subject=lane.name, hint=f"move {path} away") from error
+        hint = f"move {quoted(final)} away"
+        raise Blocked("path_conflict", message, scope="lane", subject=lane.name, hint=hint) from error
     if settle:
         run.settle()
     return lane

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gr2.errors import Blocked
+from gr2.model.hints import quoted
 from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult, Operation, Status
 from gr2.model.records import dataclass
@@ -75,7 +76,7 @@ def _refuse_last(lane: Lane, going: Sequence[str]) -> None:
             "a lane keeps one repo at least",
             scope="lane",
             subject=lane.id,
-            hint=f"gr2 lane archive {lane.id}",
+            hint=f"gr2 lane archive {quoted(lane.id)}",
         )
 
 

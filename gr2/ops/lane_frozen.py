@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gr2.errors import Blocked
+from gr2.model.hints import quoted
 from gr2.model.lane import Lane, LaneState
 
 
@@ -14,6 +15,6 @@ def refuse_frozen(lane: Lane) -> None:
             f"the lane is frozen: {lane.reason or 'no reason given'}",
             scope="lane",
             subject=lane.id,
-            hint=f"gr2 lane create NAME --from {lane.id}",
+            hint=f"gr2 lane create NAME --from {quoted(lane.id)}",
             details={"reason": lane.reason},
         )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gr2.edges.git.refs import read_refs
 from gr2.model.checkout import RepoRow
+from gr2.model.hints import git_at, quoted
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue
 from gr2.model.spec import Unit
@@ -23,16 +24,16 @@ def kept_only_here(session: Session, unit: Unit, lane: Lane, rows: Sequence[Repo
     reader.prefetch(present)
     issues: list[Issue] = []
     for row in present:
-        issues += _dirt(lane, row)
+        issues += _dirt(session, lane, row)
         issues += _commits(session, reader, lane, row)
     return [*issues, *_saved(session, unit, lane, present)]
 
 
-def _dirt(lane: Lane, row: RepoRow) -> Iterator[Issue]:
+def _dirt(session: Session, lane: Lane, row: RepoRow) -> Iterator[Issue]:
     if row.in_progress is not None:
         from gr2.store.saved_work import in_progress_issue
 
-        yield in_progress_issue(row.path, row.in_progress)
+        yield in_progress_issue(session.root, row.path, row.in_progress)
     elif row.dirty:
         count = row.staged + row.unstaged + row.untracked + row.conflicted
         yield Issue(
@@ -57,7 +58,7 @@ def _commits(session: Session, reader: WorkReader, lane: Lane, row: RepoRow) -> 
             scope="lane",
             subject=f"{row.repo} ({lane.id})",
             message=f"{row.repo} has commits that are on no remote branch: {', '.join(unpushed)}",
-            hint=f"git -C {row.path} push -u origin {unpushed[0]}, or add --force",
+            hint=f"{git_at(session.root, row.path, 'push', '-u', 'origin', unpushed[0])}, or add --force",
             details={"repo": row.repo, "path": row.path, "branches": unpushed},
         )
 
@@ -83,7 +84,7 @@ def _saved(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow]) ->
             scope="lane",
             subject=lane.id,
             message=f"{count} {'piece of saved work waits' if count == 1 else 'pieces of saved work wait'} in it",
-            hint=f"gr2 lane enter {lane.id} --restore, gr2 saved drop {found[0].id}, or add --force",
+            hint=f"gr2 lane enter {quoted(lane.id)} --restore, gr2 saved drop {found[0].id}, or add --force",
             details={"saved": [{"id": saved.id, "repo": saved.repo, "files": list(saved.files)} for saved in found]},
         )
     ours = {saved.stash for saved in all_saved(session.layout)[0]}
@@ -95,6 +96,6 @@ def _saved(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow]) ->
                 scope="lane",
                 subject=f"{row.repo} ({lane.id})",
                 message=f"{row.repo} has {len(own)} of your own git stash entries",
-                hint=f"git -C {row.path} stash list, or add --force",
+                hint=f"{git_at(session.root, row.path, 'stash', 'list')}, or add --force",
                 details={"repo": row.repo, "path": row.path, "stashes": own},
             )

@@ -98,7 +98,7 @@ class Leaving:
         if row.in_progress is not None:
             from gr2.store.saved_work import in_progress_issue
 
-            return (in_progress_issue(row.path, row.in_progress),)
+            return (in_progress_issue(self._session.root, row.path, row.in_progress),)
         if not row.dirty:
             return ()
         return [issue for issue in self._with_strategy().plan(self._checkout(row)) if issue.blocking]

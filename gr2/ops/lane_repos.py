@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gr2.errors import Blocked
+from gr2.model.hints import place_at
 from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult, Operation, Status
 from gr2.model.records import dataclass
@@ -112,4 +113,6 @@ def _refuse_taken(session: Session, final: str, lane: Lane) -> None:
     refuse_links(session.root, path)
     if os.path.lexists(final):
         message = f"something is at {path} already"
-        raise Blocked("path_conflict", message, scope="lane", subject=lane.id, hint=f"move {path} away")
+        raise Blocked(
+            "path_conflict", message, scope="lane", subject=lane.id, hint=f"move {place_at(session.root, path)} away"
+        )

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gr2.errors import Gr2Error
+from gr2.model.hints import quoted
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue
 from gr2.model.spec import Unit
@@ -108,7 +109,7 @@ class Restoring:
         count = len(left)
         many = "s" if count != 1 else ""
         more = "more " if self._wanted else ""
-        hint = "gr2 saved list" if self._wanted else f"gr2 lane enter {self._lane.id} --restore"
+        hint = "gr2 saved list" if self._wanted else f"gr2 lane enter {quoted(self._lane.id)} --restore"
         return Issue(
             code="saved_work",
             scope="lane",

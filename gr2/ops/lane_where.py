@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from gr2.errors import Invalid
+from gr2.model.hints import quoted
 from gr2.model.names import nearest
 from gr2.model.outcome import Result, Status
 from gr2.model.records import dataclass
@@ -44,7 +45,7 @@ def lane_path(session: Workspace, lane: str = "", *, repo: str = "") -> LanePath
                 f"the lane has no repo {repo!r}",
                 scope="repo",
                 subject=repo,
-                hint=f"gr2 lane show {unit.name}/{name}",
+                hint=f"gr2 lane show {quoted(f'{unit.name}/{name}')}",
                 details={"suggestion": close} if close else {},
             )
         path = os.path.join(path, "repos", repo)

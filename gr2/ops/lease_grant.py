@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from gr2.errors import Blocked, Gr2Error
 from gr2.model import lease as rules
 from gr2.model.duration import spoken
+from gr2.model.hints import quoted
 from gr2.model.lease import Change, Claim, Lease, LeaseTable, LostGrant, Moment
 from gr2.model.lease_terms import EDIT
 from gr2.ops.context import unknown
@@ -128,7 +129,7 @@ def _refuse_above_cap(session: Session, unit: str, lane: str, cap: int) -> None:
             f"the workspace allows {cap} edit {'lease' if cap == 1 else 'leases'} at once, and there are: {names}",
             scope="workspace",
             subject=f"{unit}/{lane}",
-            hint=f"gr2 lane lease release {found[0].owner_unit}/{found[0].lane_name}, by {found[0].holder}"
+            hint=f"gr2 lane lease release {quoted(f'{found[0].owner_unit}/{found[0].lane_name}')}, by {found[0].holder}"
             if found
             else "change max_concurrent_edit_leases_global in .grip/workspace_spec.toml",
             details={"limit": cap, "leases": [shown(lease) for lease in found]},
@@ -159,8 +160,8 @@ def conflict_error(session: Session, lease: Lease) -> Blocked:
         f"{lease.holder} holds the {lease.mode} lease of {lane} for another {left}",
         scope="lease",
         subject=lane,
-        hint=f"wait: gr2 lane lease acquire {lane} --wait 300; look: gr2 lane show {lane}; "
-        f"branch off: gr2 lane create NAME --from {lane}",
+        hint=f"wait: gr2 lane lease acquire {quoted(lane)} --wait 300; look: gr2 lane show {quoted(lane)}; "
+        f"branch off: gr2 lane create NAME --from {quoted(lane)}",
         details=shown(lease),
     )
 
@@ -176,7 +177,7 @@ def lost_error(unit: str, lane: str, loss: LostGrant, also: str = "") -> Blocked
         f"your {loss.mode} lease of {unit}/{lane} {how}" + (f"; {also}" if also else ""),
         scope="lease",
         subject=f"{unit}/{lane}",
-        hint="" if also else f"gr2 lane lease acquire {unit}/{lane}{mode}",
+        hint="" if also else f"gr2 lane lease acquire {quoted(f'{unit}/{lane}')}" + mode,
         details={"lease_id": loss.lease_id, "mode": loss.mode, "token": loss.token, "why": loss.why, "by": loss.by},
     )
 

@@ -12,6 +12,7 @@ from gr2.edges.git import Place
 from gr2.edges.git.refs import head_commit
 from gr2.errors import Blocked, Failed, Invalid
 from gr2.model.event.sync import SyncCacheSeeded
+from gr2.model.hints import place_at, quoted
 from gr2.model.outcome import Operation
 from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
@@ -242,7 +243,8 @@ def refuse_links(root: str, relative: str) -> None:
     """Raise Blocked `path_conflict` when a component of the workspace path `relative` is a symbolic link."""
     link = first_link(root, relative)
     if link is not None:
-        raise Blocked("path_conflict", f"{link} is a symbolic link", subject=relative, hint=f"move {link} away")
+        hint = f"move {place_at(root, link)} away"
+        raise Blocked("path_conflict", f"{link} is a symbolic link", subject=relative, hint=hint)
 
 
 def _rename(draft: str, final: str) -> None:
@@ -256,5 +258,6 @@ def _rename(draft: str, final: str) -> None:
         os.rename(draft, final)
     except OSError as error:
         if os.path.lexists(final):
-            raise Blocked("path_conflict", "something else is there already", hint=f"look at {final}") from error
+            hint = f"look at {quoted(final)}"
+            raise Blocked("path_conflict", "something else is there already", hint=hint) from error
         raise failed_write(error, final) from error

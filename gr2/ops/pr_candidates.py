@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gr2.edges.git import GitError, Place
 from gr2.edges.git.refs import read_ref
 from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.model.hints import git_at, place_at
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import Unsupported
 from gr2.model.pull_request import Heads
@@ -65,7 +66,7 @@ def candidates(work: Work, *, base: str) -> tuple[list[Candidate], list[Skipped]
         checkout = session.layout.lane_checkout(work.unit.path, lane.name, repo.name)
         head_sha = read_ref(os.path.join(checkout, ".git"), f"refs/heads/{branch}")
         if head_sha is None:
-            raise _no_branch(repo, branch, session.layout.relative(checkout))
+            raise _no_branch(session.root, repo, branch, session.layout.relative(checkout))
         branches = heads[repo.name].branches
         if wanted not in branches:
             missing.append(_no_base(repo, wanted))
@@ -173,7 +174,7 @@ def dirty_issues(work: Work) -> list[Issue]:
                 scope="repo",
                 subject=row.repo,
                 message=f"{row.repo} has uncommitted files that are in no pull request",
-                hint=f"commit them in {row.path}, then gr2 pr create again",
+                hint=f"commit them in {place_at(work.session.root, row.path)}, then gr2 pr create again",
                 blocking=False,
                 details={"repo": row.repo, "path": row.path},
             )
@@ -182,13 +183,13 @@ def dirty_issues(work: Work) -> list[Issue]:
     ]
 
 
-def _no_branch(repo: Repo, branch: str, path: str) -> Failed:
+def _no_branch(root: str, repo: Repo, branch: str, path: str) -> Failed:
     return Failed(
         "missing_checkout",
         f"{path} has no branch {branch}",
         scope="repo",
         subject=repo.name,
-        hint=f"gr2 apply, or git -C {path} branch {branch}",
+        hint=f"gr2 apply, or {git_at(root, path, 'branch', branch)}",
     )
 
 

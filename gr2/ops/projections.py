@@ -16,6 +16,7 @@ from gr2.edges.files import failed_write, is_inside
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.event.workspace import WorkspaceFileProjected
+from gr2.model.hints import place_at
 from gr2.model.hooks import Projection, fault_of_below, fold_path
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
@@ -148,7 +149,7 @@ def examine(session: Session, target: Target) -> Change:
         wanted = _wanted(session, target)
         seen = look(session.root, target.dest, limit=SIZE_LIMIT)
     except InTheWay as error:
-        raise _conflict(target, f"{error.path} {error.reason}") from error
+        raise _conflict(session, target, f"{error.path} {error.reason}") from error
     except OSError as error:
         raise failed_write(error, target.dest) from error
     known = read_projected(session.layout, target.dest, target.place.repo.name)
@@ -160,7 +161,9 @@ def examine(session: Session, target: Target) -> Change:
     if seen.kind == "missing":
         return change
     if seen.kind not in {"file", "link"}:
-        raise _conflict(target, f"a {seen.kind if seen.kind == 'directory' else 'special file'} is at {target.dest}")
+        raise _conflict(
+            session, target, f"a {seen.kind if seen.kind == 'directory' else 'special file'} is at {target.dest}"
+        )
     if known is not None:
         there = _digest(seen)
         if owed and there == known.result:
@@ -168,44 +171,45 @@ def examine(session: Session, target: Target) -> Change:
         if known.source == source and not known.event_id:
             return replace(change, kind="none")
         if there == known.result or (known.event_id and there == known.before):
-            return change if projection.if_exists != "merge" else _merging(target, change)
-    return _collision(target, change)
+            return change if projection.if_exists != "merge" else _merging(session, target, change)
+    return _collision(session, target, change)
 
 
-def _collision(target: Target, change: Change) -> Change:
+def _collision(session: Session, target: Target, change: Change) -> Change:
     how = target.projection.if_exists
     if how == "skip":
         return replace(change, kind="none")
     if how == "overwrite":
         return replace(change, keeps=True)
     if how == "merge":
-        return _merging(target, change)
+        return _merging(session, target, change)
     message = f"something else is at {target.dest}, where {target.place.repo.name} projects {target.projection.src}"
-    raise _conflict(target, message)
+    raise _conflict(session, target, message)
 
 
-def _merging(target: Target, change: Change) -> Change:
+def _merging(session: Session, target: Target, change: Change) -> Change:
     from gr2.store.merging import Unmergeable, merge
 
     if change.seen.kind != "file":
-        raise _conflict(target, f"{target.dest} is a symbolic link: only files are merged")
+        raise _conflict(session, target, f"{target.dest} is a symbolic link: only files are merged")
     try:
         merged = merge(os.path.basename(target.dest), change.seen.data, change.wanted.data)
     except Unmergeable as error:
         raise _conflict(
-            target, f"{target.dest} was not merged with that of {target.place.repo.name}: {error}"
+            session, target, f"{target.dest} was not merged with that of {target.place.repo.name}: {error}"
         ) from None
     wanted = Seen(kind="file", data=merged.data, mode=change.seen.mode)
     return replace(change, kind="merge", wanted=wanted, conflicts=merged.conflicts)
 
 
-def _conflict(target: Target, message: str) -> Blocked:
+def _conflict(session: Session, target: Target, message: str) -> Blocked:
     return Blocked(
         "path_conflict",
         message,
         scope="hook",
         subject=target.dest,
-        hint=f"move {target.dest} away, or change if_exists of {target.projection.key} in {target.place.repo.name}",
+        hint=f"move {place_at(session.root, target.dest)} away, "
+        f"or change if_exists of {target.projection.key} in {target.place.repo.name}",
         details={"path": target.dest, "repo": target.place.repo.name, "key": target.projection.key},
     )
 
@@ -269,7 +273,7 @@ class ProjectFile:
         if change.kind == "none":
             return {"changed": False}
         if change.conflicts:
-            self.notes.append(self._merge_conflict(change))
+            self.notes.append(self._merge_conflict(run.session, change))
         if change.kind == "tell":
             assert change.known is not None
             self._told(run, change.known)
@@ -300,7 +304,7 @@ class ProjectFile:
                 mode = wanted.mode
                 put_file(root, target.dest, wanted.data, mode=mode, temporary=run.temporary, replace=replaces)
         except InTheWay as error:
-            raise _conflict(target, f"{error.path} {error.reason}") from error
+            raise _conflict(run.session, target, f"{error.path} {error.reason}") from error
         except OSError as error:
             raise failed_write(error, target.dest) from error
 
@@ -334,7 +338,7 @@ class ProjectFile:
         )
         return saved.id if saved is not None else ""
 
-    def _merge_conflict(self, change: Change) -> Issue:
+    def _merge_conflict(self, session: Session, change: Change) -> Issue:
         target = self.target
         keys = ", ".join(change.conflicts[:5])
         return Issue(
@@ -343,7 +347,7 @@ class ProjectFile:
             subject=target.dest,
             message=f"{target.dest} and {target.projection.src} of {target.place.repo.name} differ in {keys}: "
             f"what was there stays",
-            hint=f"look at {target.dest}",
+            hint=f"look at {place_at(session.root, target.dest)}",
             blocking=False,
             details={"path": target.dest, "repo": target.place.repo.name, "keys": list(change.conflicts)},
         )

@@ -15,6 +15,7 @@ from gr2.edges.files import failed_write
 from gr2.edges.git import Git, GitError, Place
 from gr2.edges.git.refs import head_branch, head_commit, read_ref
 from gr2.errors import Blocked, Invalid
+from gr2.model.hints import quoted
 from gr2.model.lane import REVIEW_KIND, Lane, LaneState
 from gr2.model.outcome import MutationResult, Status
 from gr2.model.platform_error import NotFound
@@ -168,11 +169,11 @@ def _refuse_other(lane: Lane, repo: Repo) -> None:
             f"the lane {lane.id} is no review of {repo.name}",
             scope="lane",
             subject=lane.id,
-            hint=f"gr2 lane show {lane.id}",
+            hint=f"gr2 lane show {quoted(lane.id)}",
         )
     if lane.state is LaneState.FROZEN:
         message = f"the lane is frozen: {lane.reason or 'no reason given'}"
-        hint = f"gr2 lane unfreeze {lane.id}"
+        hint = f"gr2 lane unfreeze {quoted(lane.id)}"
         raise Blocked("lane_frozen", message, scope="lane", subject=lane.id, hint=hint)
 
 
@@ -239,7 +240,8 @@ def _diverged(lane: Lane, reason: str) -> Blocked:
         f"the review lane {lane.id} was left as it is: {reason}",
         scope="lane",
         subject=lane.id,
-        hint=f"keep what you need on another branch, then gr2 lane archive {lane.id} --force, and check it out again",
+        hint="keep what you need on another branch, then "
+        f"gr2 lane archive {quoted(lane.id)} --force, and check it out again",
     )
 
 

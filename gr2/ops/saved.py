@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from gr2.errors import Blocked
+from gr2.model.hints import git_at, quoted
 from gr2.model.outcome import Issue, MutationResult, Result, Status, read_status
 from gr2.model.records import dataclass
 from gr2.ops.mutation import mutation
@@ -96,10 +97,9 @@ def saved_show(session: Session, saved_id: str) -> SavedShowResult:
 
 def _look(session: Session, saved: Saved) -> str:
     if saved.in_checkout:
-        return f"git -C {saved.path} show --stat {saved.stash}"
-    if saved.kind is SavedKind.ARCHIVE:
-        return f"ls {session.layout.relative(session.layout.trash)}/{saved.id}"
-    return f"ls {session.layout.relative(session.layout.saved)}/{saved.id}"
+        return git_at(session.root, saved.path, "show", "--stat", saved.stash)
+    archived = saved.kind is SavedKind.ARCHIVE
+    return f"ls {quoted(os.path.join(session.layout.trash if archived else session.layout.saved, saved.id))}"
 
 
 def saved_restore(session: Session, saved_id: str, *, to: str = "") -> SavedRestoreResult:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gr2.edges.files import read_regular, write_whole
 from gr2.errors import Blocked, Invalid
+from gr2.model.hints import git_at
 from gr2.model.names import visible
 from gr2.model.outcome import Issue, Result, Status
 from gr2.model.records import dataclass
@@ -122,7 +123,12 @@ def spec_freeze(session: Session, *, output: str = "") -> SpecFreezeResult:
         commits[repo.name] = commit
         if ahead:
             issues.append(
-                _about(repo, "unpushed", "its commit is on no branch of the remote", f"git -C {repo.path} push")
+                _about(
+                    repo,
+                    "unpushed",
+                    "its commit is on no branch of the remote",
+                    git_at(session.root, repo.path, "push"),
+                )
             )
     frozen = replace(
         spec, repos=tuple(replace(repo, revision=commits.get(repo.name, repo.revision)) for repo in spec.repos)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from gr2.errors import Gr2Error
 from gr2.model.checkout import RepoRow
 from gr2.model.group import GroupState
+from gr2.model.hints import git_at, quoted
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue, Result, read_status
 from gr2.model.records import dataclass
@@ -73,7 +74,7 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
     in_the_way = [*required_plugins(session), *(issue for issue in plan.issues if issue.code != "repo_not_in_spec")]
     issues = [*(_failure(marker) for marker in failures), *issues]
     issues += [replace(issue, blocking=False) for issue in in_the_way]
-    issues += _of_rows(rows[: len(base)], wanted)
+    issues += _of_rows(session, rows[: len(base)], wanted)
     issues += [issue for view in views for issue in _of_lane(session, view, wanted)]
     issues += _of_consumers(session)
     return StatusResult(
@@ -107,11 +108,16 @@ def _note(code: str, scope: str, subject: str, message: str, hint: str) -> Issue
 def _failure(marker: Marker) -> Issue:
     where = f"{marker.owner_unit}/{marker.lane_name}" if marker.lane_name else marker.repo
     what = f"hook {marker.hook_name!r}" if marker.hook_name else marker.operation
-    hint = f"gr2 failures resolve {marker.operation_id} --resolution retry|skip|escalate"
-    return _note("unresolved_failure", "hook" if marker.hook_name else "lane", where, f"{what} failed in {where}", hint)
+    return _note(
+        "unresolved_failure",
+        "hook" if marker.hook_name else "lane",
+        where,
+        f"{what} failed in {where}",
+        "gr2 failures list",
+    )
 
 
-def _of_rows(rows: Sequence[RepoRow], wanted: Container[str]) -> list[Issue]:
+def _of_rows(session: Session, rows: Sequence[RepoRow], wanted: Container[str]) -> list[Issue]:
     """`wanted`: the checkouts that `apply` would make; why it would not make another is told elsewhere."""
     found = []
     missing = [row.path for row in rows if row.path in wanted]
@@ -125,10 +131,16 @@ def _of_rows(rows: Sequence[RepoRow], wanted: Container[str]) -> list[Issue]:
     for row in rows:
         if row.in_progress:
             message = f"a {row.in_progress} is in progress in {row.path}"
-            found.append(_note("operation_in_progress", "repo", row.path, message, f"git -C {row.path} status"))
+            found.append(
+                _note("operation_in_progress", "repo", row.path, message, git_at(session.root, row.path, "status"))
+            )
         elif row.dirty:
             code = f"dirty_{row.scope}_repo"
-            found.append(_note(code, "repo", row.path, f"uncommitted work in {row.path}", f"git -C {row.path} status"))
+            found.append(
+                _note(
+                    code, "repo", row.path, f"uncommitted work in {row.path}", git_at(session.root, row.path, "status")
+                )
+            )
     return found
 
 
@@ -147,11 +159,11 @@ def _of_consumers(session: Session) -> list[Issue]:
 
 def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[Issue]:
     name = f"{view.owner_unit}/{view.lane_name}"
-    found = _of_work(view, name, wanted) + _of_group(session, view, name)
+    found = _of_work(session, view, name, wanted) + _of_group(session, view, name)
     kept = waiting(session.layout, unit=view.owner_unit, lane=view.lane_name)
     if kept:
         found.append(
-            _note("saved_work", "lane", name, f"lane {name} has saved work", f"gr2 lane enter {name} --restore")
+            _note("saved_work", "lane", name, f"lane {name} has saved work", f"gr2 lane enter {quoted(name)} --restore")
         )
     return found
 
@@ -167,14 +179,14 @@ def _of_group(session: Session, view: LaneView, name: str) -> list[Issue]:
     state = GroupState(found[0].state)
     if state in {GroupState.MERGEABLE, GroupState.PARTIALLY_MERGED}:
         message = f"the pull requests of {name} are {state.value.replace('_', ' ')}"
-        return [_note(f"pr_{state.value}", "lane", name, message, f"gr2 pr merge --lane {name}")]
+        return [_note(f"pr_{state.value}", "lane", name, message, f"gr2 pr merge --lane {quoted(name)}")]
     if state is GroupState.CHECKS_FAILING:
         message = f"checks of the pull requests of {name} fail"
-        return [_note("pr_checks_failing", "lane", name, message, f"gr2 pr checks --lane {name}")]
+        return [_note("pr_checks_failing", "lane", name, message, f"gr2 pr checks --lane {quoted(name)}")]
     return []
 
 
-def _of_work(view: LaneView, name: str, wanted: Container[str]) -> list[Issue]:
+def _of_work(session: Session, view: LaneView, name: str, wanted: Container[str]) -> list[Issue]:
     if any(row.path in wanted for row in view.repos):
         return [_note("not_materialized", "lane", name, f"lane {name} lacks a checkout", "gr2 apply")]
     if any(not row.exists or row.is_unreadable for row in view.repos):
@@ -182,10 +194,10 @@ def _of_work(view: LaneView, name: str, wanted: Container[str]) -> list[Issue]:
     stuck = [row for row in view.repos if row.in_progress]
     if stuck:
         message = f"a {stuck[0].in_progress} is in progress in {stuck[0].path}"
-        return [_note("operation_in_progress", "lane", name, message, f"git -C {stuck[0].path} status")]
+        return [_note("operation_in_progress", "lane", name, message, git_at(session.root, stuck[0].path, "status"))]
     if view.progress == "merged":
-        return [_note("lane_merged", "lane", name, f"lane {name} is merged", f"gr2 lane archive {name}")]
+        return [_note("lane_merged", "lane", name, f"lane {name} is merged", f"gr2 lane archive {quoted(name)}")]
     if view.progress == "unpushed" and not any(row.dirty for row in view.repos):
         message = f"lane {name} has commits that are nowhere else"
-        return [_note("unpushed_work", "lane", name, message, f'gr2 pr create --lane {name} --title "..."')]
+        return [_note("unpushed_work", "lane", name, message, f"gr2 pr create --lane {quoted(name)} --title TITLE")]
     return []

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from gr2.edges.git.refs import head_commit
+from gr2.model.hints import place_at
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue
 from gr2.session import Session
@@ -24,10 +25,12 @@ def not_in_spec(session: Session) -> list[Issue]:
     for name in gone:
         first = "its checkouts, then " if any(repo == name for repo, _, _ in left) else ""
         path = f".grip/cache/repos/{name}.git"
-        issues.append(_stray(name, path, f"add {name} to the spec, or remove {first}{path} yourself"))
+        hint = f"add {name} to the spec, or remove {first}{place_at(session.root, path)} yourself"
+        issues.append(_stray(name, path, hint))
     for name, path, unit in left:
         where = f"the repos of {unit}" if unit and name in known else "the spec"
-        issues.append(_stray(name, path, f"add {name} to {where}, or remove {path} yourself", where=where))
+        hint = f"add {name} to {where}, or remove {place_at(session.root, path)} yourself"
+        issues.append(_stray(name, path, hint, where=where))
     return issues
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gr2.edges.git import Place
 from gr2.edges.git.blobs import NOBODY
 from gr2.edges.git.work import Work, find_work, look
+from gr2.model.hints import place_at
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
 from gr2.model.sync import Distance, Seen, Verdict, second_verdict
@@ -197,7 +198,7 @@ def surroundings(session: Session, seen: Seen, nested: Sequence[str]) -> tuple[I
     notes = []
     if modules:
         message = f"it has submodules, which are left alone: {_some(modules)}"
-        hint = f"git -C {seen.checkout.path} submodule update --init --recursive"
+        hint = seen.git("submodule", "update", "--init", "--recursive")
         notes.append(seen.issue("submodules_ignored", message, hint=hint, details={"submodules": modules}))
     strangers = sorted(set(nested) - set(modules))
     if strangers:
@@ -224,7 +225,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _ignored_issue(seen: Seen, files: Sequence[str]) -> Issue:
     message = f"the update would replace files that git ignores: {_some(files)}"
-    hint = f"move {files[0]} out of {seen.checkout.path}, then gr2 sync run"
+    hint = f"move {place_at(seen.root, f'{seen.checkout.path}/{files[0]}')} away, then gr2 sync run"
     return seen.issue("path_conflict", message, hint=hint, details={"files": list(files)})
 
 

@@ -12,6 +12,7 @@ from gr2.edges.git.refs import head_branch, read_ref, read_refs
 from gr2.edges.git.status import in_progress
 from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout
+from gr2.model.hints import place_at
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
@@ -62,7 +63,7 @@ def look_at_repo(session: Session, repo: Repo, chosen: Chosen) -> RepoLook:
     path = f".grip/cache/repos/{repo.name}.git"
     if mirror.kind in {MirrorKind.FOREIGN, MirrorKind.BROKEN}:
         message = f"{path} is not a usable mirror: {mirror.reason}"
-        hint = f"move {path} away, then gr2 sync run"
+        hint = f"move {place_at(session.root, path)} away, then gr2 sync run"
         found.issues.append(repo_issue(repo, "cache_path_conflict", message, hint=hint))
         return found
     if mirror.kind is MirrorKind.OURS:
@@ -122,7 +123,7 @@ def _check_url(session: Session, found: RepoLook) -> None:
     name = found.repo.name
     details = {"spec": url, "mirror": found.mirror.mirror_of, "checkouts": stale}
     message = f"the URL of {name} changed in the spec"
-    hint = f"gr2 apply --accept-url {name}"
+    hint = f"gr2 apply --accept-url {found.repo.name}"
     found.issues.append(repo_issue(found.repo, "repo_url_changed", message, hint=hint, details=details))
 
 
@@ -147,7 +148,7 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
     git_dir = os.path.join(path, ".git")
     link = first_link(session.root, checkout.path)
     if link is not None or not os.path.isdir(git_dir):
-        return Seen(checkout=checkout, exists=link is None and os.path.lexists(git_dir), link=link)
+        return Seen(root=session.root, checkout=checkout, exists=link is None and os.path.lexists(git_dir), link=link)
     branch, head = _position(git_dir)
     tracking = target = None
     if branch is not None:
@@ -158,6 +159,7 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
     if found.repo.revision and checkout.scope == "shared":
         pin = pin_of(session, found.repo, head)
     return Seen(
+        root=session.root,
         checkout=checkout,
         exists=True,
         branch=branch,

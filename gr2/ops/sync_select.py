@@ -7,6 +7,7 @@ from dataclasses import field
 
 from gr2.errors import Blocked, Invalid
 from gr2.model.checkout import Checkout
+from gr2.model.hints import quoted
 from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue
 from gr2.model.records import dataclass
@@ -128,7 +129,7 @@ def _lane_named(session: Session, text: str, units: Sequence[Unit]) -> Lane:
             f"units {', '.join(unit.name for unit in holders)} each have a lane {name!r}",
             scope="lane",
             subject=name,
-            hint=f"--lane {holders[0].name}/{name}",
+            hint=f"--lane {quoted(f'{holders[0].name}/{name}')}",
             details={"units": [unit.name for unit in holders], "suggestion": f"{holders[0].name}/{name}"},
         )
     lane = read_lane(layout, holders[0], name) if holders else None
@@ -148,7 +149,7 @@ def check_options(session: Session, *, strategy: str, dirty: str) -> None:
             "unknown_strategy",
             f"there is no update strategy {strategy!r}",
             subject=strategy,
-            hint=f"--strategy {'|'.join(STRATEGIES)}",
+            hint=f"one of {', '.join(STRATEGIES)}",
             details={"suggestion": close} if close else {},
         )
     if dirty not in {"stash", "block", "discard"}:
@@ -185,7 +186,7 @@ def _frozen(lane: Lane) -> Issue | None:
         scope="lane",
         subject=lane.id,
         message=f"the lane is frozen: {lane.reason or 'no reason given'}",
-        hint=f"gr2 lane unfreeze {lane.id}",
+        hint=f"gr2 lane unfreeze {quoted(lane.id)}",
         details={"reason": lane.reason},
     )
 

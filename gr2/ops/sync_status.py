@@ -189,7 +189,7 @@ class _Status:
         return seen.issue(
             f"dirty_{seen.checkout.scope}_repo",
             f"uncommitted work in {path}; a sync would {would}",
-            hint=f"git -C {path} status",
+            hint=seen.git("status"),
             blocking=blocking,
             details={"would": would, "strategy": self._dirty},
         )

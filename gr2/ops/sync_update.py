@@ -15,6 +15,7 @@ from gr2.edges.git.stale_locks import remove_stale_locks
 from gr2.edges.git.status import in_progress
 from gr2.errors import Failed, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict, SyncRepoSkipped, SyncRepoUpdated
+from gr2.model.hints import git_at
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
 from gr2.ops.lane_leave import strategy_of
@@ -172,7 +173,7 @@ class UpdateCheckout:
         return seen.issue(
             "stash_kept",
             f"the work that was stashed does not go back by itself: {why.message}",
-            hint=f"git -C {seen.checkout.path} stash pop, or gr2 saved restore {away.saved_id} --to PATH",
+            hint=f"{seen.git('stash', 'pop')}, or gr2 saved restore {away.saved_id} --to PATH",
             details={
                 "stash": away.details.get("stash", ""),
                 "saved_id": away.saved_id,
@@ -249,8 +250,8 @@ class _Move:
         """The error, for people, where git found files that it was told not to look at (git-update-index(1))."""
         if "would be overwritten by" not in error.stderr:
             return error
-        path = self._update.seen.checkout.path
-        hint = f"git -C {path} ls-files -v tells of assume-unchanged (h) and skip-worktree (S); then gr2 sync run"
+        listing = git_at(*os.path.split(self._place.work_tree or ""), "ls-files", "-v")
+        hint = f"{listing} tells of assume-unchanged (h) and skip-worktree (S); then gr2 sync run"
         return Failed("path_conflict", error.message, scope=error.scope, hint=hint, details=error.details)
 
     def _fast_forward(self) -> None:
@@ -294,7 +295,7 @@ class _Move:
     def _conflict(self, what: str, files: list[str]) -> Failed:
         seen = self._update.seen
         shown = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
-        by_hand = f"git -C {seen.checkout.path} {what} origin/{seen.branch}"
+        by_hand = seen.git(what, f"origin/{seen.branch}")
         return Failed(
             f"{what}_conflict",
             f"the {what} conflicts in {shown}; it was undone",

@@ -11,6 +11,7 @@ from typing import Any
 
 from gr2.errors import Blocked, Failed, Invalid
 from gr2.model.event.envelope import SEQ_LIMIT
+from gr2.model.hints import quoted
 from gr2.model.names import CONSUMER_NAME
 from gr2.model.records import dataclass
 from gr2.store.layout import Layout
@@ -123,7 +124,7 @@ def cursor_invalid(consumer: str, reason: str, details: Any = None) -> Blocked:
         f"the cursor of {consumer} does not fit the event log: {reason}",
         scope="event",
         subject=consumer,
-        hint=f"gr2 events deliver --sink {consumer} --from start",
+        hint=f"gr2 events deliver --sink {quoted(consumer)} --from start",
         details=details if isinstance(details, dict) else {},
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gr2.edges.files import read_regular, write_whole
 from gr2.errors import Failed, Invalid
+from gr2.model.hints import quoted
 from gr2.model.lane import LANE_VERSION, Lane, LaneState
 from gr2.model.names import is_lane_name
 from gr2.model.spec import Spec, Unit
@@ -65,7 +66,7 @@ def read_lane(layout: Layout, unit: Unit, name: str) -> Lane | None:
             f"{layout.relative(path)} cannot be read: {error}",
             scope="lane",
             subject=f"{unit.name}/{name}",
-            hint=f"repair or remove {layout.relative(path)}",
+            hint=f"repair or remove {quoted(path)}",
         ) from error
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from gr2.edges.files import failed_write, make_private_directory, read_regular, remove_dead_draft, remove_tree
 from gr2.edges.locks import FileLock, LockTimeout, is_held
 from gr2.errors import Blocked
+from gr2.model.hints import quoted
 from gr2.model.records import dataclass
 from gr2.store.layout import Layout
 
@@ -94,7 +95,7 @@ def refuse_linked_directories(layout: Layout) -> None:
             raise Blocked(
                 "path_conflict",
                 f"{layout.relative(links[0])} is a symbolic link, and gr2 keeps its own files there",
-                hint=f"put a directory in its place, or move {layout.relative(links[0])} away",
+                hint=f"put a directory in its place, or move {quoted(links[0])} away",
             )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gr2.errors import Blocked
 from gr2.model.event.envelope import parse_line
+from gr2.model.hints import quoted
 
 LINE_LIMIT = 16 << 20
 """Bytes of the longest line that is an event; a longer one is junk."""
@@ -31,7 +32,7 @@ def unwritable(reason: str, path: str, *, doing: str = "write", **details: Any) 
         f"cannot {doing} the event log: {reason}",
         scope="event",
         subject=path,
-        hint=f"look at {path}",
+        hint=f"look at {quoted(path)}",
         details={"path": path, **details},
     )
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from gr2.errors import Failed, Gr2Error
 from gr2.model.group import GROUP_VERSION, Checks, Child, ChildReview, Group, GroupState, Journal, PullStatus
+from gr2.model.hints import quoted
 from gr2.store.layout import Layout
 from gr2.store.state_file import read_state, write_state
 
@@ -68,13 +69,13 @@ def write_group(layout: Layout, group: Group, journal: Journal, *, temporary: st
 
 
 def _invalid(layout: Layout, group_id: str, reason: str) -> Failed:
-    path = layout.relative(group_path(layout, group_id))
+    path = group_path(layout, group_id)
     return Failed(
         "invalid_pr_group",
-        f"{path} cannot be used: {reason}",
+        f"{layout.relative(path)} cannot be used: {reason}",
         scope="lane",
         subject=group_id,
-        hint=f"repair {path}, or remove it: gr2 pr create finds open pull requests again",
+        hint=f"repair {quoted(path)}, or remove it: gr2 pr create finds open pull requests again",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from gr2.edges.clock import timestamp
 from gr2.edges.files import failed_write, first_link, make_private_directory, remove_tree, sync_directory, write_whole
 from gr2.errors import Blocked, Failed
+from gr2.model.hints import quoted
 from gr2.model.outcome import Issue
 from gr2.store.saved import (
     Doors,
@@ -54,7 +55,8 @@ def keep_overwritten(
         return None
     is_link = stat.S_ISLNK(found.st_mode)
     if not is_link and not stat.S_ISREG(found.st_mode):
-        raise Blocked("path_conflict", f"{path} is neither a file nor a link", subject=path, hint=f"move {path} away")
+        hint = f"move {quoted(full)} away"
+        raise Blocked("path_conflict", f"{path} is neither a file nor a link", subject=path, hint=hint)
     data: dict[str, Any] = {"link": os.readlink(full) if is_link else None, "mode": stat.S_IMODE(found.st_mode)}
     data["by"] = hashlib.sha256(by).hexdigest()
     if by_link:

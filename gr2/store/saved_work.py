@@ -12,6 +12,7 @@ from gr2.edges.git.blobs import write_blobs
 from gr2.edges.git.status import in_progress
 from gr2.edges.git.work import Work, find_work
 from gr2.errors import Blocked, Gr2Error
+from gr2.model.hints import git_at
 from gr2.model.outcome import Issue
 from gr2.store.journal import CheckoutChange, checkout_change, needs_recovery
 from gr2.store.restore_plan import RestoreConflict, plan_restore
@@ -73,7 +74,7 @@ class SavedWork:
         work = work or self.look(checkout)
         where = self._relative(checkout.path)
         if work.in_progress is not None:
-            return in_progress_issue(where, work.in_progress)
+            return in_progress_issue(self._doors.layout.root, where, work.in_progress)
         reasons = dict(work.unkeepable)
         named = {name.rstrip("/") for name in checkout.files}
         reasons.update({path: "it is a repository of its own" for path in work.nested if not named or path in named})
@@ -88,7 +89,7 @@ class SavedWork:
             scope="repo",
             subject=where,
             message=f"{first} cannot be saved exactly: {reason}{more}",
-            hint=f"git -C {where} status, then commit or move it",
+            hint=f"{git_at(self._doors.layout.root, where, 'status')}, then commit or move it",
             details={"path": where, "files": reasons},
         )
 
@@ -151,7 +152,7 @@ class SavedWork:
                 return ()  # its putting away had been cut short and was undone just now
             busy = in_progress(change.place.git_dir)
             if busy is not None:
-                raise blocked(in_progress_issue(saved.path, busy))
+                raise blocked(in_progress_issue(self._doors.layout.root, saved.path, busy))
             try:
                 self._restore(change, again)
             except RestoreConflict as conflict:
@@ -293,14 +294,14 @@ def same_tree(one: str, other: str) -> bool:
         return not second.read(1)
 
 
-def in_progress_issue(path: str, what: str) -> Issue:
-    """The refusal for a checkout in which a person is in the middle of something."""
+def in_progress_issue(root: str, path: str, what: str) -> Issue:
+    """The refusal for a checkout of the workspace at `root` in which a person is in the middle of something."""
     return Issue(
         code="operation_in_progress",
         scope="repo",
         subject=path,
         message=f"a {what} is in progress",
-        hint=f"finish or abort it: git -C {path} status",
+        hint=f"finish or abort it: {git_at(root, path, 'status')}",
         details={"path": path, "in_progress": what},
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from gr2.edges.user_dirs import user_config
 from gr2.errors import Invalid
+from gr2.model.hints import quoted
 from gr2.model.records import dataclass
 
 CONFIG_LIMIT = 1 << 20
@@ -134,6 +135,6 @@ def _wrong(path: str, key: str, reason: str) -> Invalid:
         "invalid_config",
         f"{key or os.path.basename(path)} {reason}",
         subject=key or path,
-        hint=f"edit {path}",
+        hint=f"edit {quoted(path)}",
         details={"path": path},
     )

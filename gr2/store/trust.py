@@ -14,6 +14,7 @@ from gr2.edges.files import is_inside
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.edges.user_dirs import user_state
 from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.model.hints import quoted
 from gr2.store.state_file import read_state, write_state
 
 VERSION = 1
@@ -81,7 +82,8 @@ class Approvals:
     def _read(self) -> dict[str, list[str]]:
         found = (read_state(self.path, version=VERSION) or {}).get("urls", {})
         if not isinstance(found, dict):
-            raise Failed("state_unreadable", f"{self.path} is not a list of approvals", hint=f"remove {self.path}")
+            hint = f"remove {quoted(self.path)}"
+            raise Failed("state_unreadable", f"{self.path} is not a list of approvals", hint=hint)
         return {
             str(url): [one for one in hashes if isinstance(one, str)]
             for url, hashes in found.items()

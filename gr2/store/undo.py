@@ -12,6 +12,7 @@ from gr2.edges.git.blobs import tree_sides
 from gr2.edges.git.refs import head_commit, is_object_id
 from gr2.edges.git.status import in_progress
 from gr2.edges.git.work import Entry, Side, look
+from gr2.model.hints import git_at
 from gr2.model.outcome import Issue
 from gr2.store.saved import Doors, Saved, SavedKind, SavedState, read_saved, remove_saved, set_state
 from gr2.store.snapshot import Snapshot, drop_stash, entries_from_rows, load, pin, push_stash, unpin
@@ -164,7 +165,7 @@ def _undo_update(
         return False, kept
     message = "files that gr2 was updating when it was killed were changed since"
     details = {"path": path, "files": theirs, "from": start, "to": target}
-    hint = f"git -C {path} status"
+    hint = git_at(doors.layout.root, path, "status")
     return False, [
         *kept,
         Issue(

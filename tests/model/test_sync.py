@@ -14,6 +14,7 @@ LANE = Checkout(repo="app", scope="lane", unit="alpha", lane="feat", path="agent
 
 seen = st.builds(
     Seen,
+    root=st.just("/ws"),
     checkout=st.sampled_from([Checkout(repo="app", scope="shared", path="repos/app"), LANE]),
     exists=st.booleans(),
     link=st.none() | st.just("repos"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -119,7 +121,43 @@ def test_a_required_plugin_that_is_not_there_is_known_before_anything_is_tried(s
 
 def test_uncommitted_work_in_a_shared_checkout_is_named(shop: World) -> None:
     shop.write("repos/app/README.md", "changed")
-    assert needs(shop) == {"dirty_shared_repo": "git -C repos/app status"}
+    assert needs(shop) == {"dirty_shared_repo": f"git -C {shop.path('repos/app')} status"}
+    assert "  git -C repos/app status\n" in shop.call("status").stdout
+
+
+def test_a_hint_typed_in_a_lane_means_the_checkout_it_is_about(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.git("repos/app", "checkout", "--quiet", "--detach")
+    lane = shop.path("agents/alpha/lanes/fix")
+    ran = shop.call("sync", "status", cwd=lane)
+    hint = next(line for line in ran.stderr.splitlines() if "help: git -C" in line).partition("help: ")[2]
+    subprocess.run(hint, shell=True, cwd=lane, env=shop.env, check=True, capture_output=True)
+    assert shop.git("repos/app", "symbolic-ref", "--short", "HEAD") == "main"
+    assert shop.git(f"{lane}/repos/app", "symbolic-ref", "--short", "HEAD") == "fix"
+
+
+def test_a_command_to_type_is_quoted_where_a_shell_would_take_it_apart(world: World) -> None:
+    world.write_spec(repos={"app": {"path": "my repos/app"}}, units=["alpha"])
+    world.call("apply")
+    world.write("my repos/app/README.md", "changed")
+    world.call("lane", "create", "a;b'c")
+    world.commit("agents/alpha/lanes/a;b'c/repos/app", {"new.txt": "new"})
+    found = needs(world)
+    assert shlex.split(found["dirty_shared_repo"]) == ["git", "-C", world.path("my repos/app"), "status"]
+    assert shlex.split(found["unpushed_work"])[4] == "alpha/a;b'c"
+    assert "git -C 'my repos/app' status" in world.call("status").stdout
+
+
+def test_a_failure_that_waits_is_answered_by_a_command_that_changes_nothing(shop: World) -> None:
+    marker = {"version": 1, "operation_id": "op_0123456789ab", "operation": "apply", "stage": "", "hook_name": ""}
+    marker |= {"repo": "app", "owner_unit": "", "lane_name": "", "failed_at": "2026-01-01T00:00:00Z", "event_id": ""}
+    partial: dict[str, list[str]] = {"repos_completed": [], "repos_pending": [], "repos_failed": []}
+    text = json.dumps({**marker, "partial_state": partial, "resolved": None})
+    shop.write(".grip/state/failures/op_0123456789ab.json", text)
+    assert needs(shop) == {"unresolved_failure": "gr2 failures list"}
+    shown = shop.call("failures", "list").stdout
+    assert "gr2 failures resolve op_0123456789ab --resolution retry\n" in shown
+    assert "|" not in shown
 
 
 def test_a_checkout_behind_its_remote_is_brought_up_to_date_by_sync(shop: World) -> None:
@@ -139,7 +177,7 @@ def test_commits_that_are_nowhere_else_ask_for_a_pull_request(shop: World) -> No
     shop.call("lane", "create", "fix")
     assert needs(shop) == {}
     shop.commit("agents/alpha/lanes/fix/repos/app", {"new.txt": "new"})
-    assert needs(shop) == {"unpushed_work": 'gr2 pr create --lane alpha/fix --title "..."'}
+    assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title TITLE"}
 
 
 def test_work_put_away_at_exit_is_offered_again(shop: World) -> None:

@@ -8,10 +8,12 @@ from gr2.cli.screen import Screen, text_for
 from gr2.ops.failures import FailuresListResult, FailuresResolveResult
 from gr2.store.failures import Marker
 
+_CHOICES = (("retry", "let it be tried again"), ("skip", "go on without it, once"), ("escalate", "leave it to another"))
+
 
 @text_for(FailuresListResult)
 def show_failures(result: FailuresListResult, screen: Screen) -> None:
-    """One line a failure, and below those of an operation the command that decides about them."""
+    """One line a failure, and below those of an operation a line for each way to decide about them."""
     if not result.failures:
         screen.line("No failures wait for a decision.")
         return
@@ -20,7 +22,8 @@ def show_failures(result: FailuresListResult, screen: Screen) -> None:
         for marker in markers:
             _show(marker, screen)
         if any(marker.resolved is None for marker in markers):
-            screen.command(f"gr2 failures resolve {operation_id} --resolution retry|skip|escalate")
+            command = f"gr2 failures resolve {operation_id} --resolution"
+            screen.table(("", ""), [(words, (f"{command} {how}", "command")) for how, words in _CHOICES], indent=2)
 
 
 @text_for(FailuresResolveResult)

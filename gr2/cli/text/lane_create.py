@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gr2.cli.screen import Screen, text_for
 from gr2.cli.text.repo import show_rows
+from gr2.model.hints import quoted
 from gr2.ops.lane_create import LaneCreateResult
 
 
@@ -16,5 +17,5 @@ def show_created(result: LaneCreateResult, screen: Screen) -> None:
     screen.parts(f"{done} ", (name, "bold"), f" in {lane.path}")
     show_rows(lane.repos, screen, indent=2)
     screen.line()
-    screen.command(f"gr2 lane enter {name}")
-    screen.command(f"gr2 exec run --lane {name} -- git status --short")
+    screen.command(f"gr2 lane enter {quoted(name)}")
+    screen.command(f"gr2 exec run --lane {quoted(name)} -- git status --short")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gr2.cli.screen import Screen, text_for
+from gr2.model.hints import quoted
 from gr2.model.outcome import Status
 from gr2.ops.lane_exit import LaneExitResult
 from gr2.ops.lane_leave import SavedRow
@@ -22,7 +23,7 @@ def show_exit(result: LaneExitResult, screen: Screen) -> None:
     show_put_away(result.stashed_repos, result.discarded_repos, screen)
     if result.stashed_repos:
         screen.line("To have it back:")
-        screen.command(f"gr2 lane enter {name} --restore")
+        screen.command(f"gr2 lane enter {quoted(name)} --restore")
 
 
 def show_put_away(stashed: Sequence[SavedRow], discarded: Sequence[SavedRow], screen: Screen) -> None:

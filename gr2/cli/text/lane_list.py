@@ -9,6 +9,7 @@ from gr2.cli.screen import Screen, text_for
 from gr2.cli.text.repo import show_rows
 from gr2.model.checkout import RepoRow
 from gr2.model.duration import ago
+from gr2.model.hints import quoted
 from gr2.ops.lane_list import LaneListResult, LaneShowResult
 from gr2.ops.lane_view import LaneView
 
@@ -83,4 +84,4 @@ def show_lane(result: LaneShowResult, screen: Screen) -> None:
     if result.saved:
         screen.line()
         screen.line("  Saved work waits:")
-        screen.command(f"gr2 lane enter {lane.owner_unit}/{lane.lane_name} --restore", indent=4)
+        screen.command(f"gr2 lane enter {quoted(f'{lane.owner_unit}/{lane.lane_name}')} --restore", indent=4)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gr2.cli.screen import Screen, text_for
 from gr2.model.duration import spoken
+from gr2.model.hints import quoted
 from gr2.ops.lease_claim import (
     LeaseAcquireResult,
     LeaseReleaseResult,
@@ -22,8 +23,8 @@ def show_acquired(result: LeaseResult, screen: Screen) -> None:
     lane = f"{result.owner_unit}/{result.lane_name}"
     for lease in result.leases:
         screen.parts("You hold the ", (lease.mode, "bold"), f" lease of {lane} for {spoken(lease.seconds_left)}")
-        screen.command(f"gr2 lane lease renew {lane}")
-        screen.command(f"gr2 lane lease release {lane}")
+        screen.command(f"gr2 lane lease renew {quoted(lane)}")
+        screen.command(f"gr2 lane lease release {quoted(lane)}")
 
 
 @text_for(LeaseRenewResult)

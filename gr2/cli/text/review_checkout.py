@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gr2.cli.screen import Screen, text_for
+from gr2.model.hints import quoted
 from gr2.ops.review_checkout import ReviewCheckoutResult
 
 
@@ -19,4 +20,4 @@ def show_review_checkout(result: ReviewCheckoutResult, screen: Screen) -> None:
         how = f"moved from {result.old_sha[:12]} to {result.new_sha[:12]}"
     for row in result.lane.repos:
         screen.line(f"{row.path}  {how}")
-    screen.command(f"gr2 lane enter {result.lane.owner_unit}/{result.lane.lane_name}")
+    screen.command(f"gr2 lane enter {quoted(f'{result.lane.owner_unit}/{result.lane.lane_name}')}")

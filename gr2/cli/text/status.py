@@ -16,7 +16,9 @@ def show_status(result: StatusResult, screen: Screen) -> None:
     if result.issues:
         screen.line()
         screen.heading("Needs you")
-        screen.table(("", ""), [(issue.message, (issue.hint, "command")) for issue in result.issues], indent=2)
+        screen.table(
+            ("", ""), [(issue.message, (screen.typed(issue.hint), "command")) for issue in result.issues], indent=2
+        )
     for unit in result.units:
         screen.line()
         inside = f"in {unit.current_lane}" if unit.current_lane else "in no lane"

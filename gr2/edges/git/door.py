@@ -13,6 +13,7 @@ from itertools import takewhile
 from gr2.edges.git.guard import Guard, guard_for
 from gr2.edges.process import NOT_FOUND, Command, Completed, Listener, Runner
 from gr2.errors import Blocked, Failed, Gr2Error
+from gr2.model.hints import git_at
 from gr2.model.records import dataclass
 from gr2.model.url import redact
 
@@ -283,7 +284,7 @@ def _with_programs(args: Sequence[str], guard: Guard, at: Place, *, network: boo
             "unsafe_git_config",
             f"the repository's own configuration redirects its remotes ({', '.join(keys)})",
             scope="repo",
-            hint=f"git -C {at.work_tree or at.git_dir} config --unset-all {keys[0]}",
+            hint=git_at("/", at.work_tree or at.git_dir, "config", "--unset-all", keys[0]),
             details={"keys": list(keys)},
         )
     options = [f"{name}={value}" for name, value in guard.programs if name in _PROGRAM_OPTIONS.get(args[0], ())]
