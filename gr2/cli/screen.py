@@ -61,7 +61,7 @@ class Screen:
     def __init__(self, out: TextIO, err: TextIO, *, colour: bool, width: int, cwd: str = "") -> None:
         self._out = out
         self._err = err
-        self._cwd = cwd
+        self.cwd = cwd
         self.colour = colour
         self.width = width
 
@@ -100,7 +100,7 @@ class Screen:
 
     def typed(self, hint: str) -> str:
         """A command or hint as it is typed here: places below the current directory are named from there."""
-        return from_here(hint, self._cwd)
+        return from_here(hint, self.cwd)
 
     def raw(self, text: str) -> None:
         """A document (a schema, a shell function, a diff), its line feeds and tabs kept."""

@@ -31,7 +31,7 @@ def find_workspace(cwd: str, named: str, environ_value: str) -> str:
         physical = os.path.realpath(cwd)
         found = _nearest(physical) if physical != cwd else None
     if found is None:
-        raise missing_spec(cwd)
+        raise missing_spec(cwd, named=False)
     return safe_root(found)
 
 

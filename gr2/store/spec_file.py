@@ -69,15 +69,16 @@ def read_spec_bytes(layout: Layout) -> bytes:
     return data
 
 
-def missing_spec(directory: str) -> Invalid:
-    """The error for a directory that is in no workspace."""
+def missing_spec(directory: str, *, named: bool = True) -> Invalid:
+    """The error for a directory that is no workspace: one that was `named`, or where the command was started."""
+    from gr2.model.hints import quoted
     from gr2.model.names import visible
 
     return Invalid(
         "missing_spec",
         f"no workspace: {visible(directory)} holds no {SPEC_FILE}",
         subject=directory,
-        hint="gr2 workspace init --name NAME",
+        hint=f"gr2 workspace init {quoted(directory)} --name NAME" if named else "gr2 workspace init --name NAME",
         details={"path": directory},
     )
 

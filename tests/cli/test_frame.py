@@ -144,6 +144,8 @@ def test_without_a_workspace_nothing_is_written_and_the_hint_names_init(world: W
     assert (ran.exit_code, ran.codes) == (2, ["missing_spec"])
     assert "gr2 workspace init" in ran.json["issues"][0]["hint"]
     assert os.listdir(world.root) == []
+    assert "\n  help: gr2 workspace init --name NAME\n" in world.call("status").stderr
+    assert "\n  help: gr2 workspace init 'the shop' --name NAME\n" in world.call("-C", "the shop", "status").stderr
 
 
 def test_a_document_is_one_ascii_line(shop: World) -> None:

@@ -208,8 +208,13 @@ def test_an_init_killed_after_its_spec_finishes(world: World) -> None:
 @pytest.mark.parametrize("color", ["1", ""])
 def test_the_text_says_what_to_type_next(color: str, world: World) -> None:
     ran = world.call("workspace", "init", "--name", "shop", "--repo", "app=/srv/app", env={"NO_COLOR": color})
-    assert "gr2 apply" in ran.stdout
+    assert ran.stdout.endswith("\nnext:\n  gr2 plan\n  gr2 apply\n")
     assert ran.stderr == ""
+
+
+def test_a_workspace_elsewhere_is_gone_to_first(world: World) -> None:
+    ran = world.call("workspace", "init", "other/a shop", "--repo", "app=/srv/app")
+    assert ran.stdout.endswith("\nnext:\n  cd 'other/a shop'\n  gr2 plan\n  gr2 apply\n")
 
 
 # --from-dirs

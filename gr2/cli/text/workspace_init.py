@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from gr2.cli.screen import Screen, text_for
+from gr2.model.hints import quoted
 from gr2.ops.workspace_init import WorkspaceInitResult
 
 
@@ -15,5 +18,8 @@ def show_workspace_init(result: WorkspaceInitResult, screen: Screen) -> None:
         if names:
             screen.line(f"  {title}: {', '.join(names)}")
     screen.line("next:" if result.repos else "next: name your repositories in it, then")
+    root = os.path.dirname(os.path.dirname(result.spec_path))
+    if root != screen.cwd:
+        screen.command(f"cd {quoted(root)}")
     screen.command("gr2 plan")
     screen.command("gr2 apply")
