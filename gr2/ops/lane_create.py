@@ -340,7 +340,7 @@ def build_lane(
         os.makedirs(os.path.dirname(final), exist_ok=True)
         os.rename(draft, final)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}:
             raise failed_write(error, final) from error
         path = session.layout.relative(final)
         message = f"something else is at {path}"

@@ -111,6 +111,8 @@ def _add(run: Mutation, unit: Unit, lane: Lane, names: list[str], fence: Fence) 
 def _refuse_taken(session: Session, final: str, lane: Lane) -> None:
     path = session.layout.relative(final)
     refuse_links(session.root, path)
+    if not os.access(os.path.dirname(final), os.W_OK):
+        raise Blocked("read_only", f"cannot write {os.path.dirname(path)}", scope="lane", subject=lane.id)
     if os.path.lexists(final):
         message = f"something is at {path} already"
         raise Blocked(

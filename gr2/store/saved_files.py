@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 
 from gr2.edges.clock import timestamp
 from gr2.edges.files import failed_write, first_link, make_private_directory, remove_tree, sync_directory, write_whole
-from gr2.errors import Blocked, Failed
+from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.hints import quoted
 from gr2.model.outcome import Issue
 from gr2.store.saved import (
@@ -176,8 +177,8 @@ def archive_tree(
 
     path: what the record calls them together, for example the lane's root. saved_id: of the new record, a fresh one
     from `doors.ids` by default. Each move is one rename; killed in between,
-    `finish_archives` moves the rest. Raises Failed `archive_failed` when one cannot be moved; those before it are then
-    moved back.
+    `finish_archives` moves the rest. Raises Failed `archive_failed` or Blocked `read_only` when one cannot be
+    moved; those before it are then moved back.
     """
     layout = doors.layout
     saved_id = saved_id or doors.ids.saved()
@@ -201,7 +202,7 @@ def archive_tree(
     make_private_directory(trash_path(layout, saved_id))
     try:
         _move_all(doors, saved)
-    except Failed:
+    except Gr2Error:
         _move_back(doors, saved)
         remove_tree(trash_path(layout, saved_id))
         remove_saved(layout, saved_id)
@@ -227,6 +228,8 @@ def _move_all(doors: Doors, saved: Saved) -> None:
                 sync_directory(os.path.dirname(source))
                 sync_directory(os.path.dirname(target))
             except OSError as error:
+                if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+                    raise failed_write(error, source) from error
                 reason = os.strerror(error.errno or 0).lower()
                 raise Failed("archive_failed", f"cannot move {source}: {reason}", subject=saved.path) from error
 
