@@ -195,6 +195,7 @@ class LocalPlatform:
             auto_merge=pull.auto_merge is not None,
             web_url=f"file://{quote(os.fsencode(path))}#{pull.number}",
             updated_at=pull.updated_at,
+            base_sha=pull.looked.base_sha if pull.state == "open" else "",
         )
 
 

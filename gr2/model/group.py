@@ -165,8 +165,11 @@ def group_state(children: Sequence[Child]) -> GroupState:
     return GroupState.OPEN
 
 
-def blockers_of(child: Child, *, changes_requested: bool, protected: bool) -> tuple[str, ...]:
-    """Why `child` cannot be merged, from everything else it records. Nothing blocks what is merged."""
+def blockers_of(
+    child: Child, *, changes_requested: bool, protected: bool, enough_unknown: bool = False
+) -> tuple[str, ...]:
+    """Why `child` cannot be merged, from everything else it records. Nothing blocks what is merged. enough_unknown: it
+    cannot be told how many approvals are enough."""
     if child.status == "merged":
         return ()
     if child.status == "closed":
@@ -175,7 +178,7 @@ def blockers_of(child: Child, *, changes_requested: bool, protected: bool) -> tu
         (child.status == "draft", Blocker.DRAFT),
         (child.checks == "failing", Blocker.CHECKS_FAILING),
         (child.checks == "pending", Blocker.CHECKS_PENDING),
-        (child.approvals < child.required, Blocker.REVIEW_REQUIRED),
+        (enough_unknown or child.approvals < child.required, Blocker.REVIEW_REQUIRED),
         (changes_requested, Blocker.CHANGES_REQUESTED),
         (child.mergeable == "no", Blocker.CONFLICT),
         (child.mergeable == "unknown", Blocker.UNKNOWN),
@@ -241,8 +244,9 @@ def standing_of(reviews: Iterable[Review], *, author: str, head: str) -> Standin
     )
 
 
-def observed(child: Child, overview: Overview, *, required: int) -> Child:
-    """`child` as the platform shows it now. `required`: approvals that the spec or the repo demands."""
+def observed(child: Child, overview: Overview, *, required: int | None) -> Child:
+    """`child` as the platform shows it now. `required`: approvals that the spec or the repo demands, None when that
+    cannot be told: then as many as before, and never enough."""
     pull = overview.pull
     status: PullStatus = "open"
     if pull.state != "open":
@@ -273,7 +277,7 @@ def observed(child: Child, overview: Overview, *, required: int) -> Child:
             if review.reviewer.casefold() != pull.author.casefold()
         ),
         approvals=standing.approvals,
-        required=max(required, overview.demands.approvals),
+        required=max(child.required if required is None else required, overview.demands.approvals),
         mergeable=pull.mergeable,
         merge_sha=pull.merge_sha if status == "merged" else None,
     )
@@ -281,6 +285,7 @@ def observed(child: Child, overview: Overview, *, required: int) -> Child:
         seen,
         changes_requested=bool(standing.changes_requested_by),
         protected=bool(overview.demands.blocked_by),
+        enough_unknown=required is None,
     )
     return replace(seen, blockers=blockers)
 

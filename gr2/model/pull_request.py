@@ -29,6 +29,7 @@ class PullRequest:
 
     web_url: for people; "" where there is none. head_url: the repository the head is in when it is a fork, else "".
     queued: it waits in a merge queue. auto_merge: the platform will merge it when it may. updated_at: RFC 3339 or "".
+    base_sha: where the base branch is now; "" when the platform does not say.
     """
 
     ref: PullRef
@@ -47,6 +48,7 @@ class PullRequest:
     web_url: str = ""
     head_url: str = ""
     updated_at: str = ""
+    base_sha: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from gr2.ops.projections import ProjectFile
 from gr2.ops.steps import Outcome, Step, run_steps
 from gr2.session import Session
 from gr2.store.failures import PartialState, note_partial, unresolved
-from gr2.store.hooks_file import HooksFault
+from gr2.store.hooks_file import HooksFault, hooks_blob
 from gr2.store.mirrors import MirrorKind, inspect_mirror
 from gr2.store.withheld import withheld_ids
 
@@ -86,7 +86,7 @@ def from_mirrors(session: Session, missing: Sequence[MakeCheckout]) -> dict[str,
     found: dict[str, bytes | HooksFault] = {}
     blobs: list[tuple[str, str]] = []
     for index, completed in session.git.run_many(trees, jobs=_GIT_JOBS):
-        blob = _blob(completed.stdout) if completed.exit_code == 0 else None
+        blob = hooks_blob(completed.stdout) if completed.exit_code == 0 else None
         if isinstance(blob, HooksFault):
             found[names[index]] = blob
         elif blob is not None:
@@ -99,18 +99,6 @@ def from_mirrors(session: Session, missing: Sequence[MakeCheckout]) -> dict[str,
         if completed.exit_code == 0:
             found[blobs[index][0]] = completed.stdout
     return found
-
-
-def _blob(listed: bytes) -> str | HooksFault | None:
-    """The blob of the hooks file in what ls-tree listed; a fault for a link."""
-    for entry in listed.split(b"\0"):
-        facts, _, path = entry.partition(b"\t")
-        mode, _, rest = facts.partition(b" ")
-        if mode == b"120000":
-            return HooksFault(key="", message=f"{path.decode(errors='replace')} is a symbolic link")
-        if path.decode(errors="replace") == HOOKS_FILE and rest.startswith(b"blob "):
-            return rest[5:].decode()
-    return None
 
 
 def finish_apply(

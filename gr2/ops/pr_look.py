@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
+from gr2.errors import Blocked, Failed
 from gr2.model.event import Event
 from gr2.model.event.pr import (
     MergedPr,
@@ -18,21 +19,23 @@ from gr2.model.event.pr import (
 from gr2.model.group import Child, Group, GroupState, Journal, observed
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import NotFound, PlatformError
-from gr2.model.pull_request import Overview, PullRef
+from gr2.model.pull_request import Overview, PullRef, PullRequest
 from gr2.model.records import dataclass
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_platform import Platforms, about, degraded
-from gr2.ops.pr_policy import required_approvals
+from gr2.ops.pr_policy import Policy, policy_of
 from gr2.session import Session
 
 
 @dataclass
 class Seen:
-    """What the platforms said. children: by repo, as they are now; unread: by repo, why the platform did not say."""
+    """What the platforms said. children: by repo, as they are now; unread: by repo, why the platform did not say;
+    unsure: by repo, why its policy cannot be told."""
 
     children: dict[str, Child] = field(default_factory=dict)
     overviews: dict[str, Overview] = field(default_factory=dict)
     unread: dict[str, PlatformError] = field(default_factory=dict)
+    unsure: dict[str, Blocked | Failed] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
 
@@ -83,11 +86,35 @@ def _ask(session: Session, platforms: Platforms, name: str, asked: Mapping[PullR
         seen.issues.append(degraded(away[0][1], name, [child.name for child, _ in away]))
     for ref, overview in found.items():
         child = asked[ref]
-        base = overview.pull.base
-        commit = platforms.base_commits.get((child.repo, base), "")
-        required = required_approvals(session, child.repo, base, commit=commit)
-        seen.children[child.repo] = observed(child, overview, required=required)
+        policy = _policy(session, platforms, child, overview.pull)
+        if policy.problem is not None:
+            seen.unsure[child.repo] = policy.problem
+            seen.issues.append(_unsure(policy.problem, child))
+        seen.children[child.repo] = observed(child, overview, required=policy.required)
         seen.overviews[child.repo] = overview
+
+
+def _policy(session: Session, platforms: Platforms, child: Child, pull: PullRequest) -> Policy:
+    if pull.state != "open":
+        return Policy(required=child.required)
+    place = (child.repo, pull.base, pull.base_sha)
+    if place not in platforms.policies:
+        platforms.policies[place] = policy_of(session, child.repo, pull.base, commit=pull.base_sha)
+    return platforms.policies[place]
+
+
+def _unsure(problem: Blocked | Failed, child: Child) -> Issue:
+    if isinstance(problem, Blocked):
+        return Issue.from_error(problem, blocking=False)
+    return Issue(
+        code="platform_degraded",
+        scope="repo",
+        subject=child.repo,
+        message=f"{child.repo} cannot be asked for its policy, so this is the last known one: {problem.message}",
+        hint=problem.hint or "run the same command again later",
+        blocking=False,
+        details={"code": problem.code, "repos": [child.name]},
+    )
 
 
 def _of(error: PlatformError, child: Child) -> Issue:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
-from gr2.errors import Blocked, Gr2Error
+from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.event.pr import PrMergeFailed
 from gr2.model.group import Child
 from gr2.model.outcome import Issue, Status
@@ -69,7 +69,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
             raise no_group(work.lane)
         try:
             blockers = ready_to_merge(work, request.method, force=request.force, auto=request.auto)
-        except (Blocked, PlatformError) as error:
+        except (Blocked, Failed, PlatformError) as error:
             return _refused(work, error)
         already = [child.repo for child in work.existing.prs if child.status == "merged"]
         work.note(order=order_of(work))

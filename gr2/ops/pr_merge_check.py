@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gr2.errors import Blocked
+from gr2.errors import Blocked, Failed
 from gr2.model.group import FORCEABLE, Blocker, Child, demanded
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import HeadMoved, PlatformError
@@ -13,7 +13,6 @@ from gr2.model.pull_request import MergeMethod, Overview
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_look import Seen, look, take_in
 from gr2.ops.pr_platform import about
-from gr2.ops.pr_policy import current_bases
 
 UNKNOWN_SECONDS = 30.0
 _PAUSE = 1.0
@@ -51,17 +50,17 @@ def remaining_blockers(child: Child, overview: Overview | None, *, force: bool) 
 def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> Mapping[str, tuple[str, ...]]:
     """Look at everything anew, and record it. Gives what stands in the way of each that is not merged, by repo: nothing
     without `auto`. Raises for whatever forbids to begin; see `merge_group`."""
-    live = [child for child in work.existing.prs if child.is_live]
-    bases = current_bases(work.session, [(child.repo, child.base) for child in live])
-    work.platforms.base_commits.update(bases)
     seen = look(work.session, work.platforms, work.existing.prs)
     refuse_unread(work, seen)
     _refuse_moved(work, seen)
     _wait_for_mergeability(work, seen)
     take_in(work, seen)
     left = [child for child in work.existing.prs if child.status != "merged"]
+    if force:
+        seen.unsure.clear()
+    _refuse_outdated(seen)
     blockers = {child.repo: remaining_blockers(child, seen.overviews.get(child.repo), force=force) for child in left}
-    _refuse_blocked(left, blockers, force=force, auto=auto)
+    _refuse_blocked(left, blockers, seen, force=force, auto=auto)
     _refuse_method(work, left, seen, method)
     if auto and any(blockers.values()):
         _refuse_without_auto(work, left)
@@ -112,10 +111,31 @@ def _wait_for_mergeability(work: Work, seen: Seen) -> None:
         _refuse_moved(work, seen)
 
 
-def _refuse_blocked(left: Sequence[Child], blockers: Mapping[str, Sequence[str]], *, force: bool, auto: bool) -> None:
+def _refuse_outdated(seen: Seen) -> None:
+    """Raise the reason why a policy of now cannot be read; its `issues` are one for each."""
+    failed = {repo: problem for repo, problem in seen.unsure.items() if isinstance(problem, Failed)}
+    if not failed:
+        return
+    first = next(iter(failed.values()))
+    first.__dict__["issues"] = tuple(
+        replace(Issue.from_error(problem), message=f"the policy of {repo} cannot be read: {problem.message}")
+        for repo, problem in failed.items()
+    )
+    raise first
+
+
+def _refuse_blocked(
+    left: Sequence[Child], blockers: Mapping[str, Sequence[str]], seen: Seen, *, force: bool, auto: bool
+) -> None:
     issues = []
     for child in left:
         found = blockers[child.repo]
+        unsure = seen.unsure.get(child.repo)
+        if unsure is not None:
+            issue = Issue.from_error(unsure)
+            facts = {"pr_number": child.pr_number, "reasons": list(found)}
+            issues.append(replace(issue, details={**issue.details, **facts}))
+            continue
         if auto and child.status != "planned":
             found = tuple(blocker for blocker in found if blocker in _NEEDS_A_PERSON)
         if found:

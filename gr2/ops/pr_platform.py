@@ -10,6 +10,7 @@ from gr2.model.outcome import Issue
 from gr2.model.platform_error import NotFound, PlatformError, RateLimited, Transient, Unsupported
 from gr2.model.pull_request import Demands, Overview, PullRef
 from gr2.model.spec import Repo
+from gr2.ops.pr_policy import Policy
 from gr2.plugin.protocols import PlatformAdapter
 from gr2.session import Session
 
@@ -24,14 +25,14 @@ _SLICE = 0.1
 class Platforms:
     """The platforms of one command. `session`: the one whose children belong to the command.
 
-    base_commits: where the branch of a (repo, base) is known to be now.
+    policies: what was read already, by repo, base and the base's commit.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._made: dict[str, PlatformAdapter] = {}
         self._left = PATIENCE_SECONDS
-        self.base_commits: dict[tuple[str, str], str] = {}
+        self.policies: dict[tuple[str, str, str], Policy] = {}
 
     @property
     def timeout(self) -> float:

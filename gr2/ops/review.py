@@ -11,6 +11,8 @@ from gr2.ops.pr_look import look
 from gr2.ops.pr_platform import Platforms
 from gr2.session import Session
 
+_UNSATISFIED = frozenset({Blocker.REVIEW_REQUIRED, Blocker.CHANGES_REQUESTED})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
@@ -45,7 +47,7 @@ def review_requirements(session: Session, lane: str = "") -> ReviewRequirementsR
     for child in (seen.children.get(child.repo, child) for child in found[0].prs):
         if child.status != "closed":
             objects = Blocker.CHANGES_REQUESTED in child.blockers
-            enough = child.approvals >= child.required and not objects
+            enough = child.approvals >= child.required and not _UNSATISFIED & set(child.blockers)
             rows.append(
                 Requirement(
                     repo=child.repo,

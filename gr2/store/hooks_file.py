@@ -85,6 +85,21 @@ def _unreadable(error: OSError) -> HooksInvalid:
     return HooksInvalid(HooksFault(key="", message=f"{HOOKS_FILE} cannot be read: {reason}"))
 
 
+def hooks_blob(listed: bytes) -> str | HooksFault | None:
+    """The blob of the hooks file in what `git ls-tree -z` listed of a commit's `.gr2` and `.gr2/hooks.toml`;
+    a fault for a link."""
+    for entry in listed.split(b"\0"):
+        facts, _, path = entry.partition(b"\t")
+        mode, _, rest = facts.partition(b" ")
+        if mode == b"120000":
+            return HooksFault(key="", message=f"{path.decode(errors='replace')} is a symbolic link")
+        if path.decode(errors="replace") == HOOKS_FILE:
+            if not rest.startswith(b"blob "):
+                return HooksFault(key="", message=f"{HOOKS_FILE} is not a regular file")
+            return rest[5:].decode()
+    return None
+
+
 def parse_hooks(data: bytes) -> HooksFile:
     """The hooks file that the bytes say. Raises HooksInvalid with every fault found, whatever the bytes are."""
     import hashlib

@@ -207,6 +207,13 @@ def test_the_platform_s_demands_are_told_with_checks_nobody_reported(desk: Desk,
     assert [(check.name, check.required) for check in found.checks] == [("ci", True)]
 
 
+def test_where_the_base_branch_is_now_is_told(desk: Desk) -> None:
+    url, ref = desk.opened()
+    moved = desk.push(url, "main", {"more.txt": "more\n"})
+
+    assert overview(desk, ref).pull.base_sha == moved
+
+
 def test_a_rule_the_caller_may_not_see_still_wants_a_review(desk: Desk) -> None:
     url, ref = desk.opened()
     desk.repository(url).rules["main"] = Rule(approvals=2, hidden=True)

@@ -155,6 +155,89 @@ def test_the_policy_comes_from_the_base_branch_not_from_the_pull_request(world: 
     assert stage.child("app")["required"] == 3
 
 
+TWO = "version = 1\n[policy]\nrequired_reviewers = 2\n"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        f"{TWO}[[[oops\n",
+        "version = 1\n[policy]\nrequired_reviewers = '2'\n",
+        "version = 1\n[policy]\nrequired_reviewer = 2\n",
+        "version = 1\n[polcy]\nrequired_reviewers = 2\n",
+        "version = 99\n",
+    ],
+)
+def test_a_policy_that_is_broken_keeps_from_merging(stage: Stage, broken: str) -> None:
+    stage.world.commit("api", {".gr2/hooks.toml": broken}, branch="main")
+    before = stage.branch("app")
+
+    status = stage.call("pr", "status")
+    needed = stage.call("review", "requirements")
+    merges = [stage.call("pr", "merge", *more) for more in ((), ("--auto",))]
+
+    assert (status.exit_code, codes(status)) == (0, [("invalid_hooks", False)])
+    assert status.json["group"]["state"] == "review_required"
+    assert [row["satisfied"] for row in needed.json["requirements"]] == [True, False]
+    for ran in merges:
+        (issue,) = ran.json["issues"]
+        assert (ran.exit_code, issue["code"], issue["details"]["repo"]) == (3, "invalid_hooks", "api")
+        assert issue["details"]["reasons"] == ["review_required"]
+        assert "api" in issue["message"]
+    assert stage.branch("app") == before
+    assert stage.call("pr", "merge", "--force").exit_code == 0
+
+
+def test_a_hooks_file_with_a_broken_hook_still_tells_its_policy(stage: Stage) -> None:
+    stage.world.commit("api", {".gr2/hooks.toml": f"{TWO}[[lifecycle.on_enter]]\nname = 7\n"}, branch="main")
+
+    ran = stage.call("pr", "status")
+
+    assert [(child["required"], child["blockers"]) for child in ran.json["group"]["prs"]] == [
+        (0, []),
+        (2, ["review_required"]),
+    ]
+
+
+def test_status_requirements_and_merge_go_by_the_policy_of_now(stage: Stage) -> None:
+    stage.world.commit("api", {".gr2/hooks.toml": TWO}, branch="main")
+
+    needed = stage.call("review", "requirements")
+    status = stage.call("pr", "status")
+    merge = stage.call("pr", "merge")
+
+    assert [(row["required"], row["satisfied"]) for row in needed.json["requirements"]] == [(0, True), (2, False)]
+    assert status.json["group"]["state"] == "review_required"
+    assert merge.json["issues"][0]["details"]["reasons"] == ["review_required"]
+
+
+def test_a_policy_is_fetched_only_where_the_base_moved(stage: Stage) -> None:
+    stage.world.commit("api", {".gr2/hooks.toml": TWO}, branch="main")
+
+    first, again = (stage.world.call("pr", "status", "-v", cwd=LANE).stderr for _ in range(2))
+
+    fetches = [line for line in first.splitlines() if " fetch " in line or "ls-remote" in line]
+    assert len(fetches) == 1
+    assert "refs/heads/main" in fetches[0]
+    assert " fetch " not in again
+
+
+def test_a_policy_that_cannot_be_fetched_is_the_last_known_one_and_nothing_is_merged(stage: Stage) -> None:
+    stage.world.commit("api", {".gr2/hooks.toml": TWO}, branch="main")
+    elsewhere = stage.world.path("nowhere")
+    stage.world.git(".", "config", "--global", f"url.{elsewhere}.insteadOf", stage.world.remote("api"))
+
+    status = stage.call("pr", "status")
+    merge = stage.call("pr", "merge")
+
+    assert codes(status) == [("platform_degraded", False)]
+    assert status.json["group"]["state"] == "mergeable"
+    assert status.json["issues"][0]["details"]["code"] == "remote_unreachable"
+    assert (merge.exit_code, codes(merge)) == (1, [("remote_unreachable", True)])
+    assert stage.prs("app")[0]["state"] == "open"
+    assert stage.call("pr", "merge", "--force").exit_code == 0
+
+
 def test_what_the_platform_demands_is_not_undercut_by_the_spec(world: World) -> None:
     stage = Stage(world, extra="[workspace_constraints.required_reviewers]\napp = 0\n")
     stage.create()

@@ -158,7 +158,12 @@ class Rules(_Graph):
     nodes: tuple[Rule | None, ...] | None = None
 
 
+class BranchTarget(_Graph):
+    oid: Sha
+
+
 class BaseRef(_Graph):
+    target: BranchTarget | None = None
     ref_update_rule: RefUpdateRule | None = None
     rules: Rules | None = None
 
@@ -182,10 +187,6 @@ class MoreReviews(_Graph):
 class Pulls(_Graph):
     page_info: PageInfo
     nodes: tuple[Pull, ...]
-
-
-class BranchTarget(_Graph):
-    oid: Sha
 
 
 class Branch(_Graph):

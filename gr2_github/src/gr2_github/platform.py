@@ -293,8 +293,9 @@ class GitHubPlatform:
     def _overview(self, ref: PullRef, whole: documents.WholePull) -> Overview:
         checks = reading.checks(contexts_of(whole))
         reviews = reading.reviews(whole.reviews.nodes if whole.reviews else ())
+        base = whole.base_ref.target if whole.base_ref else None
         return Overview(
-            pull=self._pull(ref, whole),
+            pull=replace(self._pull(ref, whole), base_sha=base.oid if base else ""),
             checks=checks,
             reviews=reviews,
             demands=reading.demands(whole, checks, reviews),

@@ -48,6 +48,7 @@ _OVERVIEW = """
 ...Pull
 mergeStateStatus reviewDecision
 baseRef {
+  target { oid }
   refUpdateRule { requiredApprovingReviewCount requiredStatusCheckContexts requiresCodeOwnerReviews }
   %(rules)s
 }
