@@ -140,7 +140,7 @@ class Screen:
     def issue(self, issue: Issue) -> None:
         """An issue on stderr: `error[code]: message`, and its hint."""
         word, style = ("error", "bad") if issue.blocking else ("warning", "warn")
-        about = f"{issue.subject}: " if issue.subject and issue.subject not in issue.message else ""
+        about = f"{issue.subject}: " if issue.subject and not _names(issue.message, issue.subject) else ""
         colour = self.colour and is_terminal(self._err)
         label = f"{word}[{visible(issue.code)}]"
         label = f"\x1b[{_STYLES[style]};1m{label}\x1b[0m" if colour else label
@@ -151,6 +151,16 @@ class Screen:
     def note(self, text: str) -> None:
         """One line on stderr."""
         self._err.write(visible(text) + "\n")
+
+
+def _names(message: str, subject: str) -> bool:
+    """Whether `message` says what it is about. A word that stands in it by chance ("linked", "detached") does not."""
+    import re
+
+    word = re.escape(subject)
+    if subject.isalpha():
+        return re.search(rf"^{word}(?![\w/-])|'{word}'", message) is not None
+    return re.search(rf"(?<![\w/-]){word}(?![\w/-])", message) is not None
 
 
 def cells_of(text: str) -> int:

@@ -270,3 +270,17 @@ def test_the_shell_function_goes_where_lane_enter_says(shop: World) -> None:
     script = 'eval "$(gr2 shell-init bash)"; gr2 lane enter fix >/dev/null && pwd'
     done = subprocess.run(["bash", "-c", script], cwd=shop.root, env=shop.env, capture_output=True, text=True)
     assert done.stdout.strip() == shop.path("agents/alpha/lanes/fix")
+
+
+@pytest.mark.parametrize("name", ["linked", "detached", "the shop"])
+def test_an_issue_in_text_names_what_it_is_about(name: str, world: World) -> None:
+    world.write_spec(repos=["app"], units=["alpha"])
+    world.call("apply")
+    world.git("repos/app", "worktree", "add", "--quiet", world.path(f"clones/{name}"), "-b", "side")
+    ran = world.call("workspace", "init", "clones", "--from-dirs", "clones")
+    assert f": {name}: the directory was not adopted: it is a linked worktree" in ran.stderr
+
+
+def test_an_issue_that_says_what_it_is_about_does_not_say_it_twice(shop: World) -> None:
+    assert "error[unknown_lane]: there is no lane 'none'" in shop.call("lane", "show", "none").stderr
+    assert "error[unknown_lane]: there is no lane 'no/ne'" in shop.call("lane", "show", "no/ne").stderr
