@@ -37,6 +37,7 @@ class Block:
 
     def __init__(self, ctx: PluginContext) -> None:
         self._saved = SavedWork(ctx.session)
+        self._layout = ctx.session.layout
 
     def plan(self, checkout: DirtyCheckout) -> tuple[Issue, ...]:
         """`dirty_shared_repo`, `dirty_unit_repo` or `dirty_lane_repo` when there is uncommitted work."""
@@ -45,7 +46,7 @@ class Block:
             issue = self._saved.refusal(checkout, work)
             return () if issue is None else (issue,)
         files = tuple(sorted({*work.files, *work.unkeepable, *self._nested(checkout, work.nested)}))
-        return (_dirty(checkout, files),) if files else ()
+        return (_dirty(checkout, self._layout.relative(checkout.path), files),) if files else ()
 
     @staticmethod
     def _nested(checkout: DirtyCheckout, nested: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,6 +70,7 @@ class Discard:
 
     def __init__(self, ctx: PluginContext) -> None:
         self._saved = SavedWork(ctx.session)
+        self._layout = ctx.session.layout
 
     def plan(self, checkout: DirtyCheckout) -> tuple[Issue, ...]:
         """What cannot be saved exactly, and work that nobody has agreed to lose."""
@@ -77,7 +79,7 @@ class Discard:
         if issue is not None:
             return (issue,)
         if work.files and not checkout.confirmed:
-            return (_unconfirmed(checkout, work.files),)
+            return (_unconfirmed(checkout, self._layout.relative(checkout.path), work.files),)
         return ()
 
     def put_away(self, checkout: DirtyCheckout) -> PutAway:
@@ -102,25 +104,25 @@ def _scope(checkout: DirtyCheckout) -> str:
     return "repo" if checkout.scope == "shared" else checkout.scope
 
 
-def _dirty(checkout: DirtyCheckout, files: tuple[str, ...]) -> Issue:
+def _dirty(checkout: DirtyCheckout, path: str, files: tuple[str, ...]) -> Issue:
     return Issue(
         code=f"dirty_{checkout.scope}_repo",
         scope=_scope(checkout),
         subject=_place(checkout),
         message=f"{checkout.repo} has uncommitted work ({_count(files)})",
         hint="commit it, or choose --dirty stash or --dirty discard",
-        details={"repo": checkout.repo, "path": checkout.path, "files": list(files)},
+        details={"repo": checkout.repo, "path": path, "files": list(files)},
     )
 
 
-def _unconfirmed(checkout: DirtyCheckout, files: tuple[str, ...]) -> Issue:
+def _unconfirmed(checkout: DirtyCheckout, path: str, files: tuple[str, ...]) -> Issue:
     return Issue(
         code="confirmation_required",
         scope=_scope(checkout),
         subject=_place(checkout),
         message=f"discarding the work in {checkout.repo} ({_count(files)}) needs your word",
         hint="add --yes, or choose --dirty stash",
-        details={"repo": checkout.repo, "path": checkout.path, "files": list(files)},
+        details={"repo": checkout.repo, "path": path, "files": list(files)},
     )
 
 

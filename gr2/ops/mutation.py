@@ -174,7 +174,8 @@ def mutation(
     """Run the body as the mutating command `command` (for example "lane.create") about `unit`, `lane` and `repos`.
 
     Takes the lock called `lock` (none for commands that several actors run at once), clears up what killed operations
-    left, and makes the events of this one durable at its end. Errors raised by the body carry its `operation_id`.
+    left, and makes the events of this one durable at its end. Errors raised by the body carry its `operation_id`;
+    Invalid does not, as it says that nothing was tried.
     wait: seconds to wait for the lock, as long as the session waits for everything else when None.
     markers, constraints: whether failure markers and plugins may refuse it.
     Raises Invalid `newer_version`; Blocked `workspace_locked`, `unresolved_failure`, or what a plugin says.
@@ -201,7 +202,7 @@ def mutation(
             yield run
         except BaseException as error:
             run.untold = run.untold or run.owes()
-            if isinstance(error, Gr2Error):
+            if isinstance(error, Gr2Error) and not isinstance(error, Invalid):
                 error.__dict__.setdefault("operation_id", operation_id)
             raise
         finally:

@@ -284,3 +284,10 @@ def test_an_issue_in_text_names_what_it_is_about(name: str, world: World) -> Non
 def test_an_issue_that_says_what_it_is_about_does_not_say_it_twice(shop: World) -> None:
     assert "error[unknown_lane]: there is no lane 'none'" in shop.call("lane", "show", "none").stderr
     assert "error[unknown_lane]: there is no lane 'no/ne'" in shop.call("lane", "show", "no/ne").stderr
+
+
+def test_what_was_refused_before_it_began_has_no_operation(shop: World) -> None:
+    shop.call("apply")
+    for args in (("lane", "create", "new", "--from", "alpha/nope"), ("lane", "create", "new", "--repos", "nope")):
+        ran = shop.call(*args, "--json")
+        assert (ran.exit_code, ran.json["operation_id"]) == (2, None)

@@ -229,6 +229,7 @@ def test_discard_needs_a_word_and_keeps_a_copy(shop: World) -> None:
     done = run(shop, "exit", *UNIT, "--dirty", "discard", "--yes")
 
     assert (refused.exit_code, refused.codes) == (3, ["confirmation_required"])
+    assert refused.json["issues"][0]["details"]["path"] == "agents/alpha/lanes/feat/repos/app"
     assert refused.json["issues"][0]["details"]["files"] == ["README.md", "notes.txt", "run.sh"]
     assert [row["repo"] for row in done.json["discarded_repos"]] == ["app"]
     assert porcelain(shop) == []
