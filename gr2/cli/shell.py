@@ -10,7 +10,7 @@ from gr2.cli.command import Gr2Command
 _POSIX = """\
 gr2() {
     local gr2_cd gr2_status
-    gr2_cd="$(mktemp "${TMPDIR:-/tmp}/gr2-cd.XXXXXX")" || return
+    gr2_cd="$(mktemp "${TMPDIR:-/tmp}/gr2-cd.XXXXXX" 2>/dev/null)" || { command gr2 "$@"; return; }
     GR2_CD_FILE="$gr2_cd" command gr2 "$@"
     gr2_status=$?
     if [ -s "$gr2_cd" ]; then
@@ -24,8 +24,12 @@ _BASH = _POSIX + 'eval "$(_GR2_COMPLETE=bash_source command gr2)"\n'
 _ZSH = _POSIX + '(( $+functions[compdef] )) && eval "$(_GR2_COMPLETE=zsh_source command gr2)"\n'
 _FISH = """\
 function gr2
-    set -l gr2_cd (mktemp (string replace -r '/$' '' -- (set -q TMPDIR; and echo $TMPDIR; or echo /tmp))/gr2-cd.XXXXXX)
-    or return
+    set -l gr2_cd (set -q TMPDIR; and echo $TMPDIR; or echo /tmp)
+    set gr2_cd (mktemp (string replace -r '/$' '' -- $gr2_cd)/gr2-cd.XXXXXX 2>/dev/null)
+    or begin
+        command gr2 $argv
+        return
+    end
     GR2_CD_FILE=$gr2_cd command gr2 $argv
     set -l gr2_status $status
     if test -s $gr2_cd

@@ -272,6 +272,15 @@ def test_the_shell_function_goes_where_lane_enter_says(shop: World) -> None:
     assert done.stdout.strip() == shop.path("agents/alpha/lanes/fix")
 
 
+def test_the_shell_function_works_without_a_directory_for_temporaries(shop: World) -> None:
+    script = 'eval "$(gr2 shell-init bash)"; gr2 --version; gr2 lane create'
+    env = {**shop.env, "TMPDIR": shop.path("missing")}
+    ran = subprocess.run(["bash", "-c", script], cwd=shop.root, env=env, capture_output=True, text=True)
+    assert ran.stdout.startswith("gr2 ")
+    assert ran.stderr.startswith("error[usage]: ")
+    assert ran.returncode == 2
+
+
 @pytest.mark.parametrize("name", ["linked", "detached", "the shop"])
 def test_an_issue_in_text_names_what_it_is_about(name: str, world: World) -> None:
     world.write_spec(repos=["app"], units=["alpha"])
