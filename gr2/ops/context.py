@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gr2.edges.files import is_inside
 from gr2.errors import Failed, Gr2Error, Invalid
@@ -162,6 +163,24 @@ def lane_of(session: Workspace, argument: str = "") -> tuple[Unit, Lane]:
     if lane is None:
         raise _vanished(unit, name)
     return unit, lane
+
+
+def lane_option(session: Workspace, unit: str, lane: str) -> str:
+    """` --lane UNIT/LANE` for a command line, when the lane was named and a command without it would not find it; else
+    ""."""
+    if not session.asked.lane and not session.asked.unit:
+        return ""
+    import shlex
+
+    unnamed = Workspace(root=session.root, asked=replace(session.asked, lane="", unit=""))
+    unnamed.__dict__["_spec"] = session.spec
+    try:
+        found, name = lane_named(unnamed)
+    except Gr2Error:
+        found = None
+    if found is not None and (found.name, name) == (unit, lane):
+        return ""
+    return f" --lane {shlex.quote(f'{unit}/{lane}')}"
 
 
 def _vanished(unit: Unit, name: str) -> Gr2Error:

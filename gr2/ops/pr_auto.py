@@ -25,7 +25,7 @@ def hand_over(work: Work, child: Child, method: MergeMethod, *, force: bool) -> 
     if overview is None:
         raise NotFound("the platform has no such pull request")
     if not force and _REVIEWS & set(child.blockers) and overview.demands.approvals < max(child.required, 1):
-        return _not_on(child, "the platform does not wait for the reviews that gr2 demands")
+        return _not_on(work, child, "the platform does not wait for the reviews that gr2 demands")
     if overview.pull.auto_merge:
         return None
     adapter = work.platforms.adapter(child.platform)
@@ -38,19 +38,19 @@ def hand_over(work: Work, child: Child, method: MergeMethod, *, force: bool) -> 
     except NotMergeable as error:
         seen = look(work.session, work.platforms, [child])
         record(work, seen.children.values())
-        return _not_on(child, error.message)
+        return _not_on(work, child, error.message)
     seen = look(work.session, work.platforms, [child])
     record(work, seen.children.values())
     return None
 
 
-def _not_on(child: Child, reason: str) -> Issue:
+def _not_on(work: Work, child: Child, reason: str) -> Issue:
     return Issue(
         code="auto_merge_off",
         scope="platform",
         subject=child.name,
         message=f"{child.name} does not merge by itself: {reason}",
-        hint="gr2 pr merge --auto again later",
+        hint=f"gr2 pr merge --auto{work.lane_option} again later",
         blocking=False,
         details={"repo": child.repo, "pr_number": child.pr_number},
     )

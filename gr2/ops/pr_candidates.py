@@ -199,7 +199,7 @@ def _no_base(repo: Repo, base: str) -> Issue:
         scope="repo",
         subject=repo.name,
         message=f"{repo.name} has no branch {base!r} to merge into",
-        hint="gr2 pr create --base BRANCH, with one that every repo of the lane has",
+        hint="--base BRANCH, with one that every repo of the lane has",
         details={"repo": repo.name, "base": base},
     )
 

@@ -21,9 +21,10 @@ from gr2.model.pull_request import NewPullRequest, PullRequest
 from gr2.model.records import dataclass
 from gr2.ops.lease import Fence, guard
 from gr2.ops.pr_candidates import Candidate, Skipped, candidates, dirty_issues
-from gr2.ops.pr_group import GroupResult, Work, group_work
+from gr2.ops.pr_group import Work, group_work
 from gr2.ops.pr_links import span_for, update_links
 from gr2.ops.pr_look import look, take_in
+from gr2.ops.pr_next import GroupView, commands_of, order_of
 from gr2.ops.pr_platform import about
 from gr2.ops.pr_push import clear_up, note_pushed, push
 from gr2.session import Session
@@ -41,7 +42,7 @@ class CreateRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrCreateResult(GroupResult):
+class PrCreateResult(GroupView):
     """The group that is there now, and the lane's repos that are not in it. created: repos whose PR is new."""
 
     skipped: tuple[Skipped, ...] = ()
@@ -75,6 +76,8 @@ def create_group(session: Session, request: CreateRequest, lane: str = "") -> Pr
             issues=tuple(issues),
             operation_id=work.run.operation_id,
             group=work.group,
+            order=order_of(work),
+            next=commands_of(work).next,
             skipped=tuple(skipped),
             created=tuple(made),
         )
@@ -114,7 +117,7 @@ def _refuse(work: Work, found: Sequence[Candidate], request: CreateRequest) -> N
             f"no repo of the lane {work.lane.id} has commits beyond its base",
             scope="lane",
             subject=work.lane.id,
-            hint="commit something, or name another base: gr2 pr create --base BRANCH",
+            hint="commit something, or name another base: --base BRANCH",
         )
     behind = [candidate for candidate in found if not candidate.is_pushed] if not request.push else []
     if behind:

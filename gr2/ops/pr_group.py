@@ -20,7 +20,7 @@ from gr2.model.lane import Lane
 from gr2.model.outcome import MutationResult
 from gr2.model.records import dataclass
 from gr2.model.spec import Unit
-from gr2.ops.context import lane_of
+from gr2.ops.context import lane_of, lane_option
 from gr2.ops.mutation import Mutation, holder_of, locked_error, mutation
 from gr2.ops.pr_platform import Platforms
 from gr2.session import Session
@@ -53,8 +53,13 @@ class Work:
     def existing(self) -> Group:
         """The group. Raises Blocked `no_pr_group` when there is none."""
         if self.group is None:
-            raise no_group(self.lane)
+            raise no_group(self.session, self.lane)
         return self.group
+
+    @property
+    def lane_option(self) -> str:
+        """What a command line needs to be about this lane; see `gr2.ops.context.lane_option`."""
+        return lane_option(self.session, self.unit.name, self.lane.name)
 
     def note(self, **values: Any) -> None:
         """Change values of the journal; `save` writes them."""
@@ -190,12 +195,12 @@ def find_group(session: Session, lane: Lane) -> tuple[Group, Journal] | None:
     return max(found, key=lambda each: each[0].created_at) if found else named
 
 
-def no_group(lane: Lane) -> Blocked:
+def no_group(session: Session, lane: Lane) -> Blocked:
     """The refusal for a lane without a group."""
     return Blocked(
         "no_pr_group",
         f"the lane {lane.id} has no pull requests yet",
         scope="lane",
         subject=lane.id,
-        hint="gr2 pr create --title TITLE",
+        hint=f"gr2 pr create --title TITLE{lane_option(session, lane.unit, lane.name)}",
     )

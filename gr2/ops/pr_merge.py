@@ -21,8 +21,8 @@ from gr2.ops.pr_auto import hand_over
 from gr2.ops.pr_group import GroupResult, Work, group_work, no_group
 from gr2.ops.pr_look import look, record
 from gr2.ops.pr_merge_check import ready_to_merge
+from gr2.ops.pr_next import order_of
 from gr2.ops.pr_platform import about
-from gr2.ops.pr_status import order_of
 from gr2.session import Session
 
 _REFUSALS = frozenset({"head_moved", "conflict", "not_mergeable", "unsupported"})
@@ -66,7 +66,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
     """
     with group_work(session, "pr.merge", lane) as work, guard(work.session, work.unit.name, work.lane.name) as fence:
         if work.group is None:
-            raise no_group(work.lane)
+            raise no_group(work.session, work.lane)
         try:
             blockers = ready_to_merge(work, request.method, force=request.force, auto=request.auto)
         except (Blocked, Failed, PlatformError) as error:
@@ -192,7 +192,9 @@ def _read_back(work: Work, child: Child) -> Child:
 def _fail(work: Work, child: Child, error: PlatformError, progress: _Progress) -> None:
     issue = about(error, child.name, repo=child.repo, number=child.pr_number)
     if isinstance(error, OutcomeUnknown):
-        issue = replace(issue, hint="gr2 pr merge: it looks first whether it was merged")
+        issue = replace(issue, hint=f"gr2 pr merge{work.lane_option}: it looks first whether it was merged")
+    elif not issue.hint:
+        issue = replace(issue, hint=f"gr2 pr status{work.lane_option}")
     progress.issues.append(replace(issue, details={**issue.details, "reasons": [error.kind]}))
     progress.failed.append(child.repo)
     progress.status = Status.BLOCKED if error.kind in _REFUSALS else Status.FAILED

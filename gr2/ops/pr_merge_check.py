@@ -12,27 +12,12 @@ from gr2.model.platform_error import HeadMoved, PlatformError
 from gr2.model.pull_request import MergeMethod, Overview
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_look import Seen, look, take_in
+from gr2.ops.pr_next import Commands, commands_of, words_of
 from gr2.ops.pr_platform import about
 
 UNKNOWN_SECONDS = 30.0
 _PAUSE = 1.0
 _NEEDS_A_PERSON = frozenset({Blocker.DRAFT, Blocker.CLOSED, Blocker.CONFLICT})
-_WORDS = {
-    Blocker.DRAFT: ("it is a draft", "gr2 pr ready"),
-    Blocker.CLOSED: ("it is closed", "open it again, or gr2 pr create for a new one"),
-    Blocker.CHECKS_FAILING: ("checks fail", "gr2 pr checks"),
-    Blocker.CHECKS_PENDING: ("checks are running", "gr2 pr checks --watch"),
-    Blocker.REVIEW_REQUIRED: ("it needs approval", "gr2 review requirements"),
-    Blocker.CHANGES_REQUESTED: ("changes are requested", "push them, and ask for another review"),
-    Blocker.CONFLICT: ("it conflicts with its base", "gr2 sync run, resolve it, then gr2 pr create to push"),
-    Blocker.UNKNOWN: ("the platform has not said whether it can be merged", "gr2 pr merge again in a moment"),
-    Blocker.PROTECTED: ("the platform's own rules do not allow it", "look at the rules of its base branch"),
-}
-
-
-def words_of(blocker: str) -> tuple[str, str]:
-    """A blocker in words, and what to type or do about it."""
-    return _WORDS[Blocker(blocker)]
 
 
 def remaining_blockers(child: Child, overview: Overview | None, *, force: bool) -> tuple[str, ...]:
@@ -60,7 +45,7 @@ def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) 
         seen.unsure.clear()
     _refuse_outdated(seen)
     blockers = {child.repo: remaining_blockers(child, seen.overviews.get(child.repo), force=force) for child in left}
-    _refuse_blocked(left, blockers, seen, force=force, auto=auto)
+    _refuse_blocked(work, left, blockers, seen, force=force, auto=auto)
     _refuse_method(work, left, seen, method)
     if auto and any(blockers.values()):
         _refuse_without_auto(work, left)
@@ -89,7 +74,8 @@ def _refuse_moved(work: Work, seen: Seen) -> None:
             found = HeadMoved("its head is not the commit that was last looked at", found=new.head_sha)
             issue = about(found, new.name, repo=new.repo, number=new.pr_number)
             moved = {"expected": old.head_sha, "found": new.head_sha, "reasons": ["head_moved"]}
-            hint = "gr2 pr status, to look at the new commits, then gr2 pr merge"
+            lane = work.lane_option
+            hint = f"gr2 pr status{lane}, to look at the new commits, then gr2 pr merge{lane}"
             issues.append(replace(issue, hint=hint, details={**issue.details, **moved}))
     _raise(issues)
 
@@ -125,9 +111,9 @@ def _refuse_outdated(seen: Seen) -> None:
 
 
 def _refuse_blocked(
-    left: Sequence[Child], blockers: Mapping[str, Sequence[str]], seen: Seen, *, force: bool, auto: bool
+    work: Work, left: Sequence[Child], blockers: Mapping[str, Sequence[str]], seen: Seen, *, force: bool, auto: bool
 ) -> None:
-    issues = []
+    issues, commands = [], commands_of(work)
     for child in left:
         found = blockers[child.repo]
         unsure = seen.unsure.get(child.repo)
@@ -139,17 +125,16 @@ def _refuse_blocked(
         if auto and child.status != "planned":
             found = tuple(blocker for blocker in found if blocker in _NEEDS_A_PERSON)
         if found:
-            issues.append(_blocked(child, found, force=force))
+            issues.append(_blocked(child, found, commands, force=force))
     _raise(issues)
 
 
-def _blocked(child: Child, blockers: Sequence[str], *, force: bool) -> Issue:
-    reasons = [words_of(blocker) for blocker in blockers]
-    message, hint = "; ".join(words for words, _ in reasons), reasons[0][1]
+def _blocked(child: Child, blockers: Sequence[str], commands: Commands, *, force: bool) -> Issue:
+    message, hint = "; ".join(words_of(blocker) for blocker in blockers), commands.hint(child, blockers[0])
     if force and FORCEABLE & set(blockers):
         message += " (the platform demands it, which --force does not lift)"
     if child.status == "planned":
-        message, hint = "it has no pull request yet", "gr2 pr create --title TITLE"
+        message, hint = "it has no pull request yet", commands.create
     return Issue(
         code="not_mergeable",
         scope="platform",
@@ -167,7 +152,7 @@ def _refuse_method(work: Work, left: Sequence[Child], seen: Seen, method: MergeM
         if method not in methods:
             # One that every repo allows, if there is one: the next run should not be refused for another repo.
             common = [one for one in methods if all(one in others for others in allowed.values())]
-            hint = next((f"gr2 pr merge --method {one}" for one in (*common, *methods)), "")
+            hint = next((f"gr2 pr merge --method {one}{work.lane_option}" for one in (*common, *methods)), "")
             issues.append(
                 Issue(
                     code="method_not_allowed",
@@ -200,7 +185,7 @@ def _refuse_without_auto(work: Work, left: Sequence[Child]) -> None:
                 f"{child.platform} does not merge {child.name} by itself",
                 scope="platform",
                 subject=child.name,
-                hint="wait until everything is ready, then gr2 pr merge without --auto",
+                hint=f"wait until everything is ready, then gr2 pr merge{work.lane_option}, without --auto",
                 details={"repo": child.repo, "pr_number": child.pr_number},
             )
 

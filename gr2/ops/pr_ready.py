@@ -9,14 +9,15 @@ from gr2.model.outcome import Issue, run_status
 from gr2.model.platform_error import OutcomeUnknown, PlatformError
 from gr2.model.pull_request import PullRef
 from gr2.ops.lease import guard
-from gr2.ops.pr_group import GroupResult, Work, group_work
+from gr2.ops.pr_group import Work, group_work
 from gr2.ops.pr_look import look, record
 from gr2.ops.pr_merge_check import refuse_unread
+from gr2.ops.pr_next import GroupView, commands_of, order_of
 from gr2.ops.pr_platform import about
 from gr2.session import Session
 
 
-class PrReadyResult(GroupResult):
+class PrReadyResult(GroupView):
     """The group, whose drafts are none any more."""
 
 
@@ -41,6 +42,8 @@ def ready_group(session: Session, lane: str = "") -> PrReadyResult:
             issues=tuple(issues),
             operation_id=work.run.operation_id,
             group=work.group,
+            order=order_of(work),
+            next=commands_of(work).next,
         )
 
 

@@ -10,8 +10,9 @@ from gr2.model.outcome import Issue, Result, Status
 from gr2.model.pull_request import CheckState
 from gr2.model.records import dataclass
 from gr2.ops.context import find_unit
-from gr2.ops.pr_group import GroupResult, Work, group_work
+from gr2.ops.pr_group import GroupResult, group_work
 from gr2.ops.pr_look import Seen, look, take_in
+from gr2.ops.pr_next import GroupView, commands_of, order_of
 from gr2.session import Session
 from gr2.store.pr_groups import read_groups
 
@@ -20,10 +21,8 @@ _FINE = frozenset({GroupState.MERGED, GroupState.MERGEABLE})
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrStatusResult(GroupResult):
-    """The group as the platforms show it now. order: its repos in the order they are merged."""
-
-    order: tuple[str, ...] = ()
+class PrStatusResult(GroupView):
+    """The group as the platforms show it now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +67,8 @@ def group_status(session: Session, lane: str = "") -> PrStatusResult:
             operation_id=work.run.operation_id,
             group=work.group,
             order=order_of(work),
+            next=commands_of(work).next,
         )
-
-
-def order_of(work: Work) -> tuple[str, ...]:
-    """The group's repos in merge order: as fixed at its first merge, else by the spec."""
-    from gr2.model.group import merge_order
-
-    spec = work.session.spec
-    order = spec.workspace_constraints.merge_order
-    names = [child.repo for child in work.existing.prs]
-    declared = [repo.name for repo in spec.repos]
-    explicit = work.journal.order or (order.order if order.strategy == "explicit" else ())
-    return merge_order(names, declared=declared, explicit=explicit)
 
 
 def list_groups(session: Session, *, state: str = "open") -> PrListResult:

@@ -41,7 +41,7 @@ def review_requirements(session: Session, lane: str = "") -> ReviewRequirementsR
     _, found_lane = lane_of(session, lane)
     found = find_group(session, found_lane)
     if found is None:
-        raise no_group(found_lane)
+        raise no_group(session, found_lane)
     seen = look(session, Platforms(session), found[0].prs)
     rows = []
     for child in (seen.children.get(child.repo, child) for child in found[0].prs):

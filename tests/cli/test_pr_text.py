@@ -8,9 +8,10 @@ import re
 import pytest
 
 from gr2.cli.screen import Screen
-from gr2.cli.text.pr_status import next_command, show_pr_status
+from gr2.cli.text.pr_status import show_pr_status
 from gr2.model.group import Child, Group
 from gr2.model.outcome import Status
+from gr2.ops.pr_next import Commands
 from gr2.ops.pr_status import PrStatusResult
 
 LINK = re.compile("\x1b]8;;(.*?)\x1b\\\\(.*?)\x1b]8;;\x1b\\\\")
@@ -39,7 +40,8 @@ def _shown(group: Group, *, colour: bool) -> str:
     out = io.StringIO()
     screen = Screen(out, io.StringIO(), colour=colour, width=100)
     order = tuple(child.repo for child in group.prs)
-    show_pr_status(PrStatusResult(status=Status.ATTENTION, group=group, order=order), screen)
+    following = Commands(group=group).next
+    show_pr_status(PrStatusResult(status=Status.ATTENTION, group=group, order=order, next=following), screen)
     return out.getvalue()
 
 
@@ -83,7 +85,15 @@ def test_what_comes_from_outside_is_harmless(text: str) -> None:
 
 
 def test_what_to_type_follows_from_the_state() -> None:
-    assert next_command(_group(_child("app"))) == "gr2 pr merge"
-    assert next_command(_group(_child("app", status="merged"))) == ""
-    assert next_command(_group(_child("app", status="draft", blockers=("draft",)))) == "gr2 pr ready"
-    assert next_command(_group(_child("app", pr_number=None, status="planned"))).startswith("gr2 pr create")
+    def following(**values: object) -> str:
+        return Commands(group=_group(_child("app", **values)), option=" --lane a/b", checkouts={"app": "my app"}).next
+
+    create = "gr2 pr create --title 'Add the login' --lane a/b"
+    assert following() == "gr2 pr merge --lane a/b"
+    assert following(status="merged") == ""
+    assert following(status="draft", blockers=("draft",)) == "gr2 pr ready --lane a/b"
+    assert following(pr_number=None, status="planned") == create
+    assert following(blockers=("changes_requested",)) == create
+    assert following(blockers=("conflict",)) == f"git -C 'my app' pull --no-rebase origin main && {create}"
+    assert following(blockers=("protected",)) == "", "what the platform does not tell, nobody can type"
+    assert following(blockers=("protected", "review_required")) == "gr2 review requirements --lane a/b"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import pytest
 
-from gr2.testing import World
+from gr2.testing import Ran, World
 from tests.ops.pr_stage import LANE, Stage, codes
 
 
@@ -46,7 +47,10 @@ def test_a_merged_group_is_merged_already(stage: Stage) -> None:
 def test_an_explicit_order_is_fixed_at_the_first_merge(world: World) -> None:
     order = '[workspace_constraints.merge_order]\nstrategy = "explicit"\norder = ["api"]\n'
     stage = Stage(world, extra=order)
-    stage.create()
+    assert stage.create().json["order"] == ["api", "app"]
+    assert stage.call("pr", "ready").json["order"] == ["api", "app"]
+    shown = stage.world.call("pr", "create", "--title", "Title", cwd=LANE).stdout
+    assert shown.index("1  api#1") < shown.index("2  app#1")
     stage.other_side("check", "app", "1", "ci", "failure")
     assert stage.call("pr", "status").exit_code == 0
 
@@ -89,6 +93,37 @@ def test_a_conflict_is_found_before_anything_is_merged(stage: Stage) -> None:
     assert (ran.exit_code, ran.json["issues"][0]["details"]["reasons"]) == (3, ["conflict"])
     assert stage.branch("app") == before
     assert stage.call("pr", "status").json["group"]["state"] == "approved"
+
+
+def test_what_is_said_to_type_against_a_conflict_works_when_typed(stage: Stage) -> None:
+    stage.world.commit("api", {"new.txt": "something else\n"}, branch="main")
+    checkout = f"{LANE}/repos/api"
+
+    (issue,) = stage.call("pr", "merge").json["issues"]
+    pull, _, create = stage.call("pr", "status").json["next"].partition(" && ")
+
+    assert (pull, create) == ("git -C repos/api pull --no-rebase origin main", "gr2 pr create --title Title")
+    assert issue["hint"] == f"{pull}, resolve and commit, then {create}"
+    stage.world.git(LANE, *shlex.split(pull)[1:], check=False)
+    assert stage.world.git(checkout, "status", "--porcelain") == "AA new.txt"
+    stage.world.write(f"{checkout}/new.txt", "both\n")
+    stage.world.git(checkout, "commit", "--quiet", "--all", "--message", "merge main")
+    assert stage.call(*shlex.split(create)[1:]).exit_code == 0
+    assert stage.call("pr", "merge").exit_code == 0
+
+
+def test_what_is_said_to_type_names_the_lane_where_it_would_not_be_found(stage: Stage) -> None:
+    def say(*args: str, cwd: str = "") -> Ran:
+        return stage.world.call(*args, "--json", cwd=cwd)
+
+    assert say("pr", "status", "--lane", "alpha/feat").json["next"] == "gr2 pr merge --lane alpha/feat"
+    assert say("pr", "status", "--lane", "feat", "--unit", "alpha").json["next"] == "gr2 pr merge --lane alpha/feat"
+    assert say("pr", "status", "--lane", "alpha/feat", cwd=LANE).json["next"] == "gr2 pr merge"
+    stage.other_side("check", "app", "1", "ci", "failure")
+    assert say("pr", "merge", "--lane", "alpha/feat").json["issues"][0]["hint"] == "gr2 pr checks --lane alpha/feat"
+    assert stage.world.call("lane", "create", "alpha/other").exit_code == 0
+    (issue,) = say("pr", "status", "--lane", "alpha/other").json["issues"]
+    assert issue["hint"] == "gr2 pr create --title TITLE --lane alpha/other"
 
 
 def test_force_lifts_reviews_and_checks_only(stage: Stage) -> None:

@@ -17,7 +17,6 @@ _WHY = {
 @text_for(PrCreateResult)
 def show_pr_create(result: PrCreateResult, screen: Screen) -> None:
     """The group, and which repos are not in it."""
-    if result.group is not None:
-        show_group(result.group, screen)
+    show_group(result, screen)
     for skipped in result.skipped:
         screen.line(f"{skipped.repo} has no pull request: {_WHY.get(skipped.reason, skipped.reason)}", "dim")

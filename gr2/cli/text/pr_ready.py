@@ -10,5 +10,4 @@ from gr2.ops.pr_ready import PrReadyResult
 @text_for(PrReadyResult)
 def show_pr_ready(result: PrReadyResult, screen: Screen) -> None:
     """The group."""
-    if result.group is not None:
-        show_group(result.group, screen)
+    show_group(result, screen)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gr2.cli.screen import Screen, cells_of, text_for
-from gr2.model.group import Child, Group, GroupState, merge_order
+from gr2.model.group import Child, Group, GroupState
 from gr2.model.names import visible
-from gr2.ops.pr_merge_check import words_of
+from gr2.ops.pr_next import GroupView, words_of
 from gr2.ops.pr_status import PrChecksResult, PrListResult, PrStatusResult
 
 _STATE_STYLES = {
@@ -30,8 +30,7 @@ Cell = tuple[str, str, str]
 @text_for(PrStatusResult)
 def show_pr_status(result: PrStatusResult, screen: Screen) -> None:
     """The group."""
-    if result.group is not None:
-        show_group(result.group, screen, order=result.order)
+    show_group(result, screen)
 
 
 @text_for(PrListResult)
@@ -75,26 +74,27 @@ def state_in_words(group: Group) -> str:
     return _STATE_WORDS.get(GroupState(group.state), str(group.state))
 
 
-def show_group(group: Group, screen: Screen, *, order: tuple[str, ...] = ()) -> None:
+def show_group(result: GroupView, screen: Screen) -> None:
     """The group in one table, in merge order, and what to type next."""
+    group = result.group
+    if group is None:
+        return
     state = (state_in_words(group), _STATE_STYLES.get(GroupState(group.state), "warn"))
     screen.parts((group.title, "bold"), "  ", (group.pr_group_id, "dim"), "  ", state)
-    names = order or merge_order([child.repo for child in group.prs], declared=(), explicit=())
     rows: list[list[Cell]] = []
-    for place, repo in enumerate(names, start=1):
+    for place, repo in enumerate(result.order, start=1):
         child = group.child(repo)
         if child is not None:
             rows.append(_row(place, child))
     linked_table(screen, ("", "PR", "STATE", "CHECKS", "REVIEWS", "BLOCKED BY"), rows)
-    command = next_command(group)
-    if command:
+    if result.next:
         screen.line()
-        screen.parts("next: ", (command, "command"))
+        screen.parts("next: ", (result.next, "command"))
 
 
 def _row(place: int, child: Child) -> list[Cell]:
     reviews = f"{child.approvals}/{child.required}" if child.required else str(child.approvals or "-")
-    blockers = ", ".join(words_of(blocker)[0] for blocker in child.blockers)
+    blockers = ", ".join(words_of(blocker) for blocker in child.blockers)
     failed = f": {', '.join(child.failed_checks)}" if child.failed_checks and child.is_live else ""
     return [
         (str(place), "dim", ""),
@@ -104,16 +104,6 @@ def _row(place: int, child: Child) -> list[Cell]:
         (reviews, "", ""),
         (blockers or "-", "warn" if blockers else "dim", ""),
     ]
-
-
-def next_command(group: Group) -> str:
-    """What to type next, "" when nothing is left to do."""
-    if group.state == GroupState.MERGED:
-        return ""
-    if group.state == GroupState.CLOSED or any(child.status == "planned" for child in group.prs):
-        return "gr2 pr create --title TITLE"
-    blocked = next((child for child in group.prs if child.blockers), None)
-    return "gr2 pr merge" if blocked is None else words_of(blocked.blockers[0])[1]
 
 
 def linked_table(screen: Screen, titles: tuple[str, ...], rows: list[list[Cell]]) -> None:
