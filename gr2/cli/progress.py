@@ -59,6 +59,9 @@ class PlainProgress:
         if not self._only_output:
             self.note(f"{subject}: {_DONE.get(done, done)}")
 
+    def step(self, line: str) -> None:
+        self.note(line)
+
     def note(self, line: str) -> None:
         with self._lock:
             sys.stderr.write(visible(line) + "\n")
@@ -75,11 +78,11 @@ class PlainProgress:
 
 
 class QuietProgress(PlainProgress):
-    """Only a child's output, which is what its command was run for."""
+    """Only what a person has to see, and a child's output, which is what its command was run for."""
 
     def end(self, subject: str, done: str) -> None: ...
 
-    def note(self, line: str) -> None: ...
+    def step(self, line: str) -> None: ...
 
 
 class LiveProgress(PlainProgress):

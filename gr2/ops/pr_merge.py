@@ -159,7 +159,7 @@ def _merge(work: Work, child: Child, method: MergeMethod) -> None:
     ref = PullRef(url=repo.url, number=child.pr_number or 0)
     work.note(merging={**work.journal.merging, child.repo: child.head_sha})
     work.save()
-    work.session.progress.note(f"merging {child.name}")
+    work.session.progress.step(f"merging {child.name}")
     answer: Merged | None = None
     problem: PlatformError | None = None
     try:

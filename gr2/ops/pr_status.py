@@ -112,7 +112,7 @@ def group_checks(
         over = deadline is not None and session.clock.monotonic() + interval > deadline
         if not watch or not pending or over:
             return found
-        session.progress.note(_waiting(found))
+        session.progress.step(_waiting(found))
         _sleep(session, interval)
 
 

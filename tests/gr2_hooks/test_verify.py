@@ -368,7 +368,7 @@ def test_a_verdict_that_cannot_be_written_stands_and_is_written_by_the_next_comm
     outbox = "{workspace_root}/.grip/events/outbox.jsonl"
     stage(world, app=gates(tests=f"sh -c 'mv $1 $1.away; mkdir $1' sh {outbox}"))
 
-    ran = verify(world)
+    ran = verify(world, "-q")
 
     assert (ran.exit_code, rows(ran)) == (0, [("app", "tests", "passed")])
     assert "gate.passed could not be recorded yet" in ran.stderr
