@@ -23,18 +23,19 @@ HOST_LIMIT = 10
 class Seen:
     """A checkout as its files tell it, beside what its mirror has.
 
-    root: the absolute path of the workspace.
+    root: the absolute path of the workspace. link: the symbolic link on the way to it, if any. occupied: something that
+    is no checkout is in its place. busy: a merge, rebase and the like that waits for a person.
     expected: the branch it should be on, "" for any. pin: the commit it should be at, "" when it follows a branch.
-    link: the symbolic link on the way to it, if any. busy: a merge, rebase and the like that waits for a person.
     target: the commit it should move to, None when the remote has no such branch. tracking: what the checkout itself
-    remembers of that branch. followed: whether the remote is known to have had that branch.
-    remote_default: the remote's own default branch.
+    remembers of that branch. followed: whether the remote is known to have had that branch. remote_default: the
+    remote's own default branch.
     """
 
     root: str
     checkout: Checkout
     exists: bool
     link: str | None = None
+    occupied: bool = False
     branch: str | None = None
     head: str | None = None
     busy: str | None = None
@@ -111,6 +112,10 @@ def first_verdict(seen: Seen) -> Verdict:
         message = f"{seen.link} is a symbolic link"
         hint = f"move {place_at(seen.root, seen.link)} away"
         return _left(seen, "path_conflict", message, hint=hint, details={"files": [seen.link]})
+    if seen.occupied:
+        hint = f"move {place_at(seen.root, checkout.path)} away, then gr2 apply"
+        message = f"something else is at {checkout.path}"
+        return _left(seen, "path_conflict", message, hint=hint, details={"files": [checkout.path]})
     if not seen.exists:
         return _left(seen, "not_materialized", f"{checkout.path} is not there yet", hint="gr2 apply")
     if seen.busy is not None:

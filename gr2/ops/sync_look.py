@@ -148,7 +148,9 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
     git_dir = os.path.join(path, ".git")
     link = first_link(session.root, checkout.path)
     if link is not None or not os.path.isdir(git_dir):
-        return Seen(root=session.root, checkout=checkout, exists=link is None and os.path.lexists(git_dir), link=link)
+        exists = link is None and os.path.lexists(git_dir)
+        occupied = link is None and not exists and _is_occupied(path)
+        return Seen(root=session.root, checkout=checkout, exists=exists, link=link, occupied=occupied)
     branch, head = _position(git_dir)
     tracking = target = None
     if branch is not None:
@@ -172,6 +174,14 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
         followed=branch is not None and target is None and _was_pushed(git_dir, branch, lane),
         remote_default=found.mirror.head() or found.default,
     )
+
+
+def _is_occupied(path: str) -> bool:
+    """Whether something is there, other than an empty directory."""
+    try:
+        return bool(os.listdir(path))
+    except OSError:
+        return os.path.lexists(path)
 
 
 def _was_pushed(git_dir: str, branch: str, lane: Lane | None) -> bool:

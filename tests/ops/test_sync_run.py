@@ -298,6 +298,18 @@ def test_a_branch_deleted_on_the_remote_is_told(world: World) -> None:
     assert "origin/feat" not in world.git(lane, "branch", "--remotes")
 
 
+def test_something_else_in_the_place_of_a_checkout_is_told(world: World) -> None:
+    applied(world)
+    shutil.rmtree(world.path(APP))
+    world.write(f"{APP}/mine.txt", "mine\n")
+
+    ran, status = run(world), world.call("sync", "status", "--json")
+
+    for told in (issue(ran, "path_conflict"), issue(status, "path_conflict")):
+        assert told["hint"] == f"move {world.path(APP)} away, then gr2 apply"
+    assert ran.json["status"] == "attention"
+
+
 def test_a_branch_deleted_on_the_remote_is_told_by_every_sync(world: World) -> None:
     lane = with_lane(world)
     world.git(lane, "push", "--quiet", "--set-upstream", "origin", "feat")
@@ -380,8 +392,8 @@ def test_a_repo_removed_from_the_spec_is_told_and_never_deleted(world: World) ->
     told = {each["details"]["path"]: each["hint"] for each in ran.json["issues"] if each["code"] == "repo_not_in_spec"}
     mirror = ".grip/cache/repos/api.git"
     assert told == {
-        mirror: f"add api to the spec, or remove its checkouts, then {mirror} yourself",
-        "repos/api": "add api to the spec, or remove repos/api yourself",
+        mirror: f"add api to the spec, or remove its checkouts, then {world.path(mirror)} yourself",
+        "repos/api": f"add api to the spec, or remove {world.path('repos/api')} yourself",
     }
     assert os.path.isdir(world.path("repos/api/.git"))
 
@@ -404,7 +416,7 @@ def test_a_repo_removed_from_a_unit_alone_is_told_so(world: World) -> None:
 
     told = issue(ran, "repo_not_in_spec")
     assert told["message"] == "agents/alpha/repos/api is not in the repos of alpha; it is left alone"
-    assert told["hint"] == "add api to the repos of alpha, or remove agents/alpha/repos/api yourself"
+    assert told["hint"] == f"add api to the repos of alpha, or remove {world.path('agents/alpha/repos/api')} yourself"
 
 
 def test_a_repo_whose_url_changed_in_the_spec_is_blocked(world: World) -> None:
