@@ -102,18 +102,18 @@ def group_checks(
 ) -> PrChecksResult:
     """The checks of the group's open pull requests.
 
-    watch: look again every `interval` seconds until none is pending, or `timeout` seconds have passed; the group's lock
-    is free between looks. Raises Blocked `no_pr_group`.
+    watch: look again every `interval` seconds until none is pending, and for the last time when `timeout` seconds have
+    passed; the group's lock is free between looks. Raises Blocked `no_pr_group`.
     """
     deadline = None if timeout is None else session.clock.monotonic() + timeout
     while True:
         found = _checks_once(session, lane)
         pending = found.group is not None and any(_is_pending(child) for child in found.group.prs)
-        over = deadline is not None and session.clock.monotonic() + interval > deadline
-        if not watch or not pending or over:
+        pause = interval if deadline is None else min(interval, deadline - session.clock.monotonic())
+        if not watch or not pending or pause <= 0:
             return found
         session.progress.step(_waiting(found))
-        _sleep(session, interval)
+        _sleep(session, pause)
 
 
 def _is_pending(child: Child) -> bool:

@@ -7,7 +7,10 @@ import shlex
 
 import pytest
 
+from gr2.model.outcome import Status
+from gr2.ops.pr_status import group_checks
 from gr2.testing import Ran, World
+from tests.ops.faulty_platform import Line, session_on
 from tests.ops.pr_stage import LANE, Stage, codes
 
 
@@ -430,6 +433,19 @@ def test_checks_watch_ends_when_nothing_is_pending_and_by_its_timeout(stage: Sta
 
     assert (ran.exit_code, ran.json["status"]) == (0, "ok")
     assert [(each["repo"], each["name"], each["state"]) for each in ran.json["checks"]] == [("app", "ci", "passing")]
+
+
+def test_a_watch_that_is_shorter_than_its_interval_looks_once_more_at_its_end(stage: Stage) -> None:
+    stage.other_side("check", "app", "1", "ci", "pending")
+    line = Line()
+    session = session_on(stage.world, line, cwd=LANE)
+    began = session.clock.monotonic()
+
+    found = group_checks(session, watch=True, interval=10.0, timeout=4.0)
+
+    assert found.status is Status.PENDING
+    assert line.calls == ["prs_overview"] * 2
+    assert session.clock.monotonic() - began == pytest.approx(4.0)
 
 
 def test_a_platform_that_is_away_shows_the_last_known_state_and_merges_nothing(stage: Stage) -> None:
