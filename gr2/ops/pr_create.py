@@ -6,7 +6,7 @@ the same command again finishes what a killed one left, and never opens a second
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gr2.edges.clock import timestamp
@@ -68,7 +68,7 @@ def create_group(session: Session, request: CreateRequest, lane: str = "") -> Pr
         made, failures = _make(work, found, request, fence)
         links = update_links(work)
         _tell_created(work)
-        issues += [*failures, *links, *_last_look(work)]
+        issues += [*failures, *links, *_last_look(work), *_kept(work, request, made)]
         failed = sum(issue.blocking for issue in issues)
         done = sum(child.pr_number is not None for child in work.existing.prs)
         return PrCreateResult(
@@ -330,6 +330,34 @@ def _tell_created(work: Work) -> None:
     )
     work.note(told_created={**told, **{child.repo: child.pr_number for child in fresh}})
     work.save(events=[event])
+
+
+def _kept(work: Work, request: CreateRequest, made: Sequence[str]) -> Iterator[Issue]:
+    """A non-blocking issue for each pull request that was there before, and is not what was asked for."""
+    for child in work.existing.prs:
+        if child.repo in made or child.pr_number is None or not child.is_live:
+            continue
+        facts = {"repo": child.repo, "pr_number": child.pr_number}
+        if request.base not in {"", child.base}:
+            yield Issue(
+                code="pr_kept",
+                scope="platform",
+                subject=child.name,
+                message=f"{child.name} is there already, and stays a pull request into {child.base}",
+                hint=f"change its base on the platform, or close it and create again with --base {request.base}",
+                blocking=False,
+                details={**facts, "base": child.base, "asked": request.base},
+            )
+        if request.draft and child.status != "draft":
+            yield Issue(
+                code="pr_kept",
+                scope="platform",
+                subject=child.name,
+                message=f"{child.name} is there already, and is no draft",
+                hint="make it a draft on the platform",
+                blocking=False,
+                details={**facts, "draft": False},
+            )
 
 
 def _last_look(work: Work) -> list[Issue]:

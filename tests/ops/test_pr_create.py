@@ -59,6 +59,22 @@ def test_the_same_create_again_changes_nothing(stage: Stage) -> None:
     assert stage.types() == ["pr.created"]
 
 
+def test_another_base_and_drafts_are_for_new_pull_requests_only_and_that_is_said(stage: Stage) -> None:
+    stage.create()
+    for repo in ("app", "api"):
+        stage.world.git(stage.world.remote(repo), "branch", "next", "main")
+
+    ran = stage.create("--base", "next", "--draft")
+
+    assert (ran.exit_code, ran.json["status"], codes(ran)) == (0, "attention", [("pr_kept", False)] * 4)
+    named = [(issue["subject"], issue["details"].get("base")) for issue in ran.json["issues"]]
+    assert named == [("app#1", "main"), ("app#1", None), ("api#1", "main"), ("api#1", None)]
+    assert [(pull["base"], pull["draft"]) for repo in ("app", "api") for pull in stage.prs(repo)] == [
+        ("main", False)
+    ] * 2
+    assert stage.create("--base", "main").json["status"] == "success"
+
+
 def test_reference_repos_and_those_without_commits_are_skipped(world: World) -> None:
     stage = Stage(world, repos={"app": {}, "api": {}, "docs": {"reference": True}}, commit=False)
     stage.commit("app")
