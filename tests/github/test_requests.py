@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from gr2.api import AuthFailed, NewPullRequest, OutcomeUnknown, PullRef, Unsupported
+from gr2.api import AuthFailed, NewPullRequest, OutcomeUnknown, ProtocolError, PullRef, Unsupported
 from tests.github.standin.desk import Desk
 from tests.github.standin.hub import TOKEN, Fault
 
@@ -261,6 +261,17 @@ def test_gr2_gh_names_another_gh(desk: Desk) -> None:
 
     assert desk.another_adapter(env={"GR2_GH": program}).auth_status(ref.url).user == "other"
     assert desk.hub.count() == 0
+
+
+def test_a_gh_that_says_something_else_than_an_answer_is_told_as_that(desk: Desk) -> None:
+    _, ref = desk.opened()
+    text = "import sys\nprint('gh version 2.99.1 (2026)' if '--version' in sys.argv else 'hello')"
+    adapter = desk.another_adapter(env={"GR2_GH": _program(os.path.join(desk.world.base, "gh"), text)})
+
+    with pytest.raises(ProtocolError, match="gh answered with something that is not JSON"):
+        adapter.get_pr(ref)
+    with pytest.raises(OutcomeUnknown, match="not JSON; it may have happened"):
+        adapter.merge_pr(ref, method="merge", expected_head="a" * 40)
 
 
 @pytest.mark.parametrize(

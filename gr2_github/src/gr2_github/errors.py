@@ -66,6 +66,11 @@ def unanswered(request: Request, completed: Completed) -> PlatformError:
     said = _said(completed)
     if completed.exit_code == GH_AUTH_EXIT or "gh auth login" in said:
         return not_signed_in(request)
+    if completed.exit_code == 0:
+        garbage = "gh answered with something that is not JSON"
+        if request.write:
+            return lost(request, garbage)
+        return ProtocolError(f"{request.what}: {garbage}", subject=request.subject, hint="try: gh api user")
     reason = first_line(said) or f"gh ended with {completed.exit_code}"
     if _NOT_SENT.search(said):
         return Transient(
