@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from gr2.testing import World
 from tests.faults import oracle
 from tests.faults.cases import Case
@@ -28,6 +30,9 @@ command = "sh -c 'test -e made.first && echo once >made.second'"
 name = "enter"
 command = "sh -c 'echo once >made.enter'"
 on_failure = "block"
+[[gates]]
+name = "tests"
+command = "sh -c 'test -e made.second && echo once >made.gate'"
 """
 FILES = {
     ".gr2/hooks.toml": HOOKS,
@@ -103,7 +108,25 @@ def _lane_is_entered(world: World) -> None:
     assert world.read("agents/alpha/lanes/feat/repos/app/made.enter") == "once\n"
 
 
+def _is_verified(world: World) -> None:
+    events = oracle.assert_log_is_dense(world)
+    verdicts = [event["type"] for event in events if event["type"].startswith("gate.")]
+    assert verdicts[-1] == "gate.passed"
+    assert len(verdicts) <= 2, "no run tells of a gate twice"
+    assert world.read("agents/alpha/lanes/feat/repos/app/made.gate") == "once\n"
+
+
+VERIFY = Case(
+    name="verify",
+    arrange=_lane,
+    command=["gr2", "verify", "alpha/feat", "--trust-hooks"],
+    check=_is_verified,
+    ignore=_IGNORED,
+    side_by_side=True,
+)
+
 HOOK_CASES = [
+    *([VERIFY] if find_spec("gr2_hooks") is not None else []),
     Case(
         name="apply-hooks",
         arrange=_spec,
