@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from gr2.errors import Gr2Error, Interrupted, Invalid
+from gr2.model.hints import quoted
 from gr2.model.outcome import EXIT_CODES, Issue, Result, Status, StreamedResult
 from gr2.model.records import dataclass
 from gr2.ops.enabled_sinks import ONLY_WHEN_NAMED, enabled_sinks
@@ -170,7 +171,7 @@ def _pending(row: SinkRow) -> Issue:
         scope="event",
         subject=row.sink,
         message=f"{count} to be delivered to {row.sink}" + (f": {row.last_error}" if row.last_error else ""),
-        hint=f"gr2 events deliver --sink {row.sink}",
+        hint=f"gr2 events deliver --sink {quoted(row.sink)}",
         blocking=False,
     )
 

@@ -13,6 +13,7 @@ from gr2.edges.process import Command, Completed
 from gr2.errors import Gr2Error, Interrupted, Invalid
 from gr2.model.checkout import Checkout
 from gr2.model.event.execution import ExecCompleted, ExecFailed, ExecStarted
+from gr2.model.hints import quoted
 from gr2.model.lane import REVIEW_KIND, Lane
 from gr2.model.outcome import Issue, MutationResult, Operation, Result, Status, plan_status
 from gr2.model.records import dataclass
@@ -314,7 +315,7 @@ def _lease_lost(lease: Lease) -> Issue:
         scope="lease",
         subject=lane,
         message=f"the lease of {lane} was lost while the command ran; it was ended",
-        hint=f"gr2 lane lease show {lane}",
+        hint=f"gr2 lane lease show {quoted(lane)}",
         details={"lease_id": lease.lease_id, "mode": lease.mode, "token": lease.token},
     )
 

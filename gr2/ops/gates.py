@@ -9,6 +9,7 @@ from dataclasses import field, replace
 
 from gr2.errors import Blocked, Failed, Gr2Error, Invalid
 from gr2.model.event.gate import GateFailed, GatePassed
+from gr2.model.hints import quoted
 from gr2.model.hooks import Gate, Hook, HooksFile
 from gr2.model.lane import REVIEW_KIND, Lane
 from gr2.model.outcome import Issue, Operation
@@ -66,7 +67,7 @@ def _chosen(run: Mutation, places: Sequence[HookPlace], lane: Lane, names: Seque
     for name in names:
         find_repo(run.session, name)
         if name not in lane.repos:
-            raise unknown("repo", name, lane.repos, hint=f"gr2 lane show {lane.id}")
+            raise unknown("repo", name, lane.repos, hint=f"gr2 lane show {quoted(lane.id)}")
     return [place for place in places if not names or place.repo.name in names]
 
 

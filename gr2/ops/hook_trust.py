@@ -52,7 +52,7 @@ def _untrusted(name: str, place: HookPlace, paths: list[str]) -> Issue:
         scope="hook",
         subject=name,
         message=f"nobody has approved the {HOOKS_FILE} of {name}: its hooks, gates and projections do not act",
-        hint=f"gr2 hooks trust {name}{lane}",
+        hint=f"gr2 hooks trust {quoted(name)}" + lane,
         blocking=False,
         details={"repo": name, "checkouts": list(dict.fromkeys(paths))},
     )

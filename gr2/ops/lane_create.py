@@ -131,7 +131,7 @@ def _nowhere(session: Session, unit: Unit, lane: Lane) -> list[Issue]:
             scope="lane",
             subject=lane.id,
             message=f"no repo of {lane.id} has the directory {folder!r}",
-            hint=f"gr2 lane archive {lane.id}, then create it again",
+            hint=f"gr2 lane archive {quoted(lane.id)}, then create it again",
             blocking=False,
             details={"directory": folder},
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gr2.errors import Blocked, Failed
 from gr2.model.group import FORCEABLE, Blocker, Child, demanded
+from gr2.model.hints import quoted
 from gr2.model.outcome import Issue
 from gr2.model.platform_error import HeadMoved, PlatformError
 from gr2.model.pull_request import MergeMethod, Overview
@@ -74,8 +75,8 @@ def _refuse_moved(work: Work, seen: Seen) -> None:
             found = HeadMoved("its head is not the commit that was last looked at", found=new.head_sha)
             issue = about(found, new.name, repo=new.repo, number=new.pr_number)
             moved = {"expected": old.head_sha, "found": new.head_sha, "reasons": ["head_moved"]}
-            lane = work.lane_option
-            hint = f"gr2 pr status{lane}, to look at the new commits, then gr2 pr merge{lane}"
+            look = f"gr2 pr status{work.lane_option}, to look at the new commits"
+            hint = f"{look}, then gr2 pr merge{work.lane_option}"
             issues.append(replace(issue, hint=hint, details={**issue.details, **moved}))
     _raise(issues)
 
@@ -152,7 +153,7 @@ def _refuse_method(work: Work, left: Sequence[Child], seen: Seen, method: MergeM
         if method not in methods:
             # One that every repo allows, if there is one: the next run should not be refused for another repo.
             common = [one for one in methods if all(one in others for others in allowed.values())]
-            hint = next((f"gr2 pr merge --method {one}{work.lane_option}" for one in (*common, *methods)), "")
+            hint = next((f"gr2 pr merge --method {quoted(one)}{work.lane_option}" for one in (*common, *methods)), "")
             issues.append(
                 Issue(
                     code="method_not_allowed",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import field
 
 from gr2.model.group import Blocker, Child, Group, GroupState, merge_order
+from gr2.model.hints import quoted
 from gr2.model.records import dataclass
 from gr2.ops.pr_group import GroupResult, Work
 
@@ -56,7 +56,7 @@ class Commands:
     @property
     def create(self) -> str:
         """Push what is new, and open what is missing: a title that is there already stays."""
-        return f"gr2 pr create --title {shlex.quote(self.group.title)}{self.option}"
+        return f"gr2 pr create --title {quoted(self.group.title)}{self.option}"
 
     @property
     def next(self) -> str:
@@ -92,8 +92,8 @@ class Commands:
 
     def _merge_base(self, child: Child) -> str:
         path = self.checkouts.get(child.repo, ".")
-        where = "" if path == "." else f" -C {shlex.quote(path)}"
-        return f"git{where} pull --no-rebase origin {shlex.quote(child.base)}"
+        where = "" if path == "." else f" -C {quoted(path)}"
+        return f"git{where} pull --no-rebase origin {quoted(child.base)}"
 
 
 def commands_of(work: Work) -> Commands:

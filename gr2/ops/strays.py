@@ -23,9 +23,9 @@ def not_in_spec(session: Session) -> list[Issue]:
         left += [*_left_of_shared(session, gone), *_left_of_lanes(session, gone)]
     issues = []
     for name in gone:
-        first = "its checkouts, then " if any(repo == name for repo, _, _ in left) else ""
+        first = "remove its checkouts, then" if any(repo == name for repo, _, _ in left) else "remove"
         path = f".grip/cache/repos/{name}.git"
-        hint = f"add {name} to the spec, or remove {first}{place_at(session.root, path)} yourself"
+        hint = f"add {name} to the spec, or {first} {place_at(session.root, path)} yourself"
         issues.append(_stray(name, path, hint))
     for name, path, unit in left:
         where = f"the repos of {unit}" if unit and name in known else "the spec"

@@ -50,7 +50,7 @@ def test_what_stands_in_the_way_of_apply_is_found(shop: World) -> None:
     shop.write("repos/app/keep", "mine")
     ran = shop.call("doctor", "--json")
     assert results(ran)["apply.app"] == "fail"
-    assert "move repos/app away, then gr2 apply" in [check["hint"] for check in ran.json["checks"]]
+    assert f"move {shop.path('repos/app')} away, then gr2 apply" in [check["hint"] for check in ran.json["checks"]]
 
 
 def test_a_url_that_changed_in_the_spec_is_found(shop: World) -> None:

@@ -22,10 +22,11 @@ COMMAND = re.compile(
     rf"(?:^|[^\w/-])(?:git -C |gr2 (?:{'|'.join(NOUNS)}|-C)\b[^,;:]*)$"
     rf"|(?:^|[?,;:] |then |or )(?:move|remove|repair|look at|edit) $"
 )
-# What the spec's rules or gr2 itself named: it holds nothing that a shell would take for its own.
+# What the spec's rules or gr2 itself named: it holds nothing that a shell would take for its own; and whole options.
 PLAIN = re.compile(
     r"(?:.*\.)?(?:operation_id|saved_id|repo|repo\.name)|(?:saved|row|found\[0\])\.id|archives\[-1\]|.*\['saved_id'\]"
     r"|(?:plugin|unit|broken\[0\]|result)\.name|row\.get\('name'\)|methods\[0\]|dirty|strategy|SPEC_FILE"
+    r"|HOOKS_FILE|(?:self\.|work\.lane_)option|lane_option\(.*\)"
 )
 
 

@@ -177,9 +177,10 @@ def of_pull_requests(world: World) -> Log:
     stage.other_side("check", "app", "1", "ci", "success")
     stage.other_side("review", "app", "1", "kim", "approved")
     log.after(f"pr status {lane}", "pr.checks_passed", "pr.review_submitted")
-    stage.rules("api", methods=["squash"])
+    unlock = stage.lock_branch("api")
     log.after(f"pr merge {lane}", "pr.status_changed", "pr.merge_failed", exit_code=4)
-    log.after(f"pr merge {lane} --method squash", "pr.status_changed", "pr.merged")
+    unlock()
+    log.after(f"pr merge {lane}", "pr.status_changed", "pr.merged")
     return log
 
 
