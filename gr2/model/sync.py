@@ -27,8 +27,9 @@ class Seen:
     is no checkout is in its place. busy: a merge, rebase and the like that waits for a person.
     expected: the branch it should be on, "" for any. pin: the commit it should be at, "" when it follows a branch.
     target: the commit it should move to, None when the remote has no such branch. tracking: what the checkout itself
-    remembers of that branch. followed: whether the remote is known to have had that branch. remote_default: the
-    remote's own default branch.
+    remembers of that branch. followed: whether the remote is known to have had that branch. is_news: whether this side
+    learnt of it after the mirror was fetched. adds_nothing: HEAD is at the end of one of the remote's branches.
+    remote_default: the remote's own default branch.
     """
 
     root: str
@@ -44,6 +45,8 @@ class Seen:
     target: str | None = None
     tracking: str | None = None
     followed: bool = False
+    adds_nothing: bool = False
+    is_news: bool = False
     remote_default: str = ""
 
     @property
@@ -127,7 +130,7 @@ def first_verdict(seen: Seen) -> Verdict:
     if seen.branch is None or (seen.expected and seen.branch != seen.expected):
         return _mismatch(seen)
     if seen.target is None:
-        return _without_upstream(seen)
+        return UP_TO_DATE if seen.is_news else _without_upstream(seen)
     return UP_TO_DATE if seen.head == seen.target else Verdict(compare=True)
 
 
@@ -154,7 +157,7 @@ def _mismatch(seen: Seen) -> Verdict:
 def _without_upstream(seen: Seen) -> Verdict:
     deleted = seen.tracking is not None or seen.followed
     message = f"the remote has no branch {seen.branch}" + (" any more" if deleted else " yet")
-    hint = seen.git("push", "-u", "origin", "HEAD")
+    hint = "" if seen.adds_nothing else seen.git("push", "-u", "origin", "HEAD")
     if deleted:
         lane = f"{seen.checkout.unit}/{seen.checkout.lane}"
         hint = f"gr2 lane archive {quoted(lane)}" if seen.checkout.lane else ""

@@ -138,7 +138,9 @@ def lane_named(session: Workspace, argument: str = "") -> tuple[Unit, str]:
         unit, name = split_lane(session, named)
     else:
         around = lane_around(session)
-        if around is not None and session.asked.unit in {"", around[0].name}:
+        asked = session.asked.unit or session.asked.environ.get("GR2_UNIT", "")
+        # Who speaks for a unit is not in the lane of another because the shell happens to stand there.
+        if around is not None and asked in {"", around[0].name}:
             return around
         unit = unit_of(session)
         current = current_lane(session.layout, unit.name)

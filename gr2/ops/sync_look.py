@@ -171,9 +171,20 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
         pin=pin,
         target=target,
         tracking=tracking,
-        followed=branch is not None and target is None and _was_pushed(git_dir, branch, lane),
+        followed=branch is not None and target is None and has_upstream(git_dir, branch),
+        adds_nothing=head in found.heads.values(),
+        is_news=tracking is not None and target is None and _is_newer(found.mirror, git_dir, branch),
         remote_default=found.mirror.head() or found.default,
     )
+
+
+def _is_newer(mirror: Mirror, git_dir: str, branch: str | None) -> bool:
+    """Whether this side learnt of the remote's branch after the mirror was last fetched: it was pushed from here."""
+    try:
+        known = os.stat(os.path.join(git_dir, f"refs/remotes/origin/{branch}")).st_mtime
+    except OSError:
+        return False
+    return known > (fetched_at(mirror) or 0.0)
 
 
 def _is_occupied(path: str) -> bool:
@@ -182,11 +193,6 @@ def _is_occupied(path: str) -> bool:
         return bool(os.listdir(path))
     except OSError:
         return os.path.lexists(path)
-
-
-def _was_pushed(git_dir: str, branch: str, lane: Lane | None) -> bool:
-    """Whether the remote once had the branch, as far as this side remembers."""
-    return has_upstream(git_dir, branch) or (lane is not None and lane.pr_group_id is not None)
 
 
 def _position(git_dir: str) -> tuple[str | None, str | None]:

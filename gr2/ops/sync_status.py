@@ -188,7 +188,7 @@ class _Status:
         path = seen.checkout.path
         return seen.issue(
             f"dirty_{seen.checkout.scope}_repo",
-            f"uncommitted work in {path}; a sync would {would}",
+            f"uncommitted work in {path}; as of the last fetch, a sync would {would}",
             hint=seen.git("status"),
             blocking=blocking,
             details={"would": would, "strategy": self._dirty},

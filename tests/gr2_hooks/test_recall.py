@@ -352,3 +352,15 @@ def test_updates_of_many_repos_are_found_by_each(shop: World) -> None:
 
     assert found(shop, repo="repo-333") == [334]
     assert len(found(shop)) == 700
+
+
+def test_what_the_limit_leaves_out_is_said(world: World) -> None:
+    world.write_spec(repos=("app",), units=("alpha",))
+    for name in ("one", "two", "three"):
+        assert world.call("lane", "create", name).exit_code == 0
+
+    few, all_ = (world.call("recall", "timeline", "--limit", limit, "--json").json for limit in ("2", "1000"))
+
+    assert (len(few["events"]), few["more"], few["events"]) == (2, True, all_["events"][-2:])
+    assert all_["more"] is False
+    assert world.call("recall", "timeline", "--limit", "2").stdout.endswith("older ones; --limit 4 shows more.\n")

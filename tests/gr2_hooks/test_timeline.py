@@ -115,6 +115,9 @@ def test_the_command_writes_the_page(world: World) -> None:
 
     assert ran.exit_code == 0
     assert world.read("out.html").startswith("<!doctype html>")
+    assert ran.json["page"] == world.path("out.html")
+    shown = world.gr2("recall", "timeline", "--html", "out.html").stdout
+    assert shown == f"Wrote {len(ran.json['events'])} events to {world.path('out.html')}\n"
     assert len(ran.json["events"]) > 0
 
 

@@ -369,3 +369,18 @@ def test_people_see_what_was_put_away_and_how_to_have_it_back(shop: World) -> No
     assert "Left alpha/feat" in shown
     assert "stashed app  3 files" in shown
     assert "gr2 lane enter alpha/feat --restore" in shown
+
+
+def test_who_speaks_for_a_unit_is_in_its_lane_wherever_the_shell_stands(world: World) -> None:
+    world.write_spec(units=("alpha", "beta"))
+    for unit, lane in (("alpha", "one"), ("beta", "two")):
+        assert world.call("lane", "create", lane, "--unit", unit).exit_code == 0
+        assert world.call("lane", "enter", lane, "--unit", unit).exit_code == 0
+
+    stands = {"cwd": "agents/alpha/lanes/one"}
+    path = world.call("lane", "path", **stands, env={"GR2_UNIT": "beta"}).stdout.strip()
+    shown = world.call("lane", "show", "--json", **stands, env={"GR2_UNIT": "beta"})
+
+    assert path == world.path("agents/beta/lanes/two")
+    assert shown.json["lane"]["owner_unit"] == "beta"
+    assert world.call("lane", "path", **stands).stdout.strip() == world.path("agents/alpha/lanes/one")

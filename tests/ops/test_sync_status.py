@@ -179,3 +179,13 @@ def test_only_checkouts_without_a_warning_are_called_clean(world: World) -> None
     ran = world.call("sync", "status")
 
     assert "2 other checkouts are as the remote was at the last fetch, and clean.\n" in ran.stdout
+
+
+def test_a_branch_that_was_just_pushed_is_not_called_gone(world: World) -> None:
+    lane = with_lane(world)
+    world.commit(lane, {"new.txt": "new\n"})
+    world.git(lane, "push", "--quiet", "origin", "HEAD")
+
+    ran = world.call("sync", "status", "--lane", "alpha/feat", "--json")
+
+    assert (ran.json["status"], ran.json["issues"]) == ("ready", [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,9 +33,11 @@ _NEW = "recall.new.sqlite"
 
 @dataclass(frozen=True, kw_only=True)
 class RecallResult(Result):
-    """Events, newest last."""
+    """Events, newest last. more: there are older ones than the limit shows. page: the file that was written, or ""."""
 
     events: tuple[Mapping[str, Any], ...] = ()
+    more: bool = False
+    page: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,7 @@ def timeline(
         path = os.path.normpath(os.path.join(session.asked.cwd, html))
         # A lone surrogate in an event is no text for a file.
         write_whole(path, page(session.spec.workspace_name, found.events).encode(errors="replace"))
+        found = replace(found, page=path)
     return found
 
 
@@ -147,7 +150,8 @@ def _find(session: Session, wanted: Wanted, limit: int) -> RecallResult:
     if limit < 1:
         raise Invalid("usage", "--limit is 1 or more", scope="event", subject=str(limit))
     with Recall(session.layout) as recall:
-        return RecallResult(status=Status.OK, events=tuple(recall.find(wanted, limit=limit)))
+        found = tuple(recall.find(wanted, limit=limit + 1))
+        return RecallResult(status=Status.OK, events=found[-limit:], more=len(found) > limit)
 
 
 def _lane(session: Session, name: str) -> Wanted:
@@ -171,6 +175,9 @@ def _moment(session: Session, text: str | None, option: str) -> int | None:
 
 
 def _show(result: RecallResult, screen: Any) -> None:
+    if result.page:
+        screen.line(f"Wrote {len(result.events)} events to {result.page}")
+        return
     rows = [
         (
             str(event["seq"]),
@@ -185,6 +192,8 @@ def _show(result: RecallResult, screen: Any) -> None:
         screen.table(("SEQ", "TIME", "EVENT", "ACTOR", "ABOUT"), rows)
     else:
         screen.line("Nothing found.")
+    if result.more:
+        screen.line(f"There are older ones; --limit {2 * len(result.events)} shows more.")
 
 
 def _what(event: Mapping[str, Any]) -> str:
