@@ -147,15 +147,19 @@ class Gr2Command(_WithGlobals):
 
 
 class Gr2Group(_WithGlobals, click.Group):
-    """A group of commands. `lazy` maps a name to ("module:object", one line of help), imported when used."""
+    """A group of commands. `lazy` maps a name to ("module:object", one line of help), imported when used. `meant` is
+    what somebody who typed an unknown word `{}` probably wanted, where no command is called nearly so."""
 
     command_class = Gr2Command
 
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, meant: str = "", **kwargs: Any
+    ) -> None:
         kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
         kwargs.setdefault("no_args_is_help", False)
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
+        self.meant = meant
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -173,6 +177,17 @@ class Gr2Group(_WithGlobals, click.Group):
             assert isinstance(found, click.Command)
             self.commands[name] = found
         return self.commands.get(name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            from gr2.model.names import nearest
+
+            close = nearest(name, self.list_commands(ctx)) or self.meant.format(name)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = []

@@ -10,7 +10,7 @@ from gr2.cli.command import Gr2Command, Gr2Group, Seconds, session_of
 from gr2.model.outcome import Result
 
 
-@click.group("exec", cls=Gr2Group)
+@click.group("exec", cls=Gr2Group, meant="run -- {}")
 def exec_group() -> None:
     """Run a command in a lane's repositories."""
 

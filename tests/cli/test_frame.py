@@ -300,3 +300,21 @@ def test_what_was_refused_before_it_began_has_no_operation(shop: World) -> None:
     for args in (("lane", "create", "new", "--from", "alpha/nope"), ("lane", "create", "new", "--repos", "nope")):
         ran = shop.call(*args, "--json")
         assert (ran.exit_code, ran.json["operation_id"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["stauts"], "Did you mean 'status'?"),
+        (["lane", "crate"], "Did you mean 'create'?"),
+        (["exec", "--", "make", "test"], "Did you mean 'run -- make'?"),
+        (["zzz"], "no such command 'zzz'"),
+    ],
+)
+def test_a_word_that_is_no_command_is_answered_with_the_one_that_was_meant(
+    words: list[str], meant: str, world: World
+) -> None:
+    ran = world.call("--json", *words)
+
+    assert ran.exit_code == 2
+    assert ran.json["issues"][0]["message"].endswith(meant.rstrip("."))
