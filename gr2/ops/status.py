@@ -197,7 +197,7 @@ def _of_work(session: Session, view: LaneView, name: str, wanted: Container[str]
         return [_note("operation_in_progress", "lane", name, message, git_at(session.root, stuck[0].path, "status"))]
     if view.progress == "merged":
         return [_note("lane_merged", "lane", name, f"lane {name} is merged", f"gr2 lane archive {quoted(name)}")]
-    if view.progress == "unpushed" and not any(row.dirty for row in view.repos):
+    if view.progress == "unpushed":
         message = f"lane {name} has commits that are nowhere else"
         return [_note("unpushed_work", "lane", name, message, f"gr2 pr create --lane {quoted(name)} --title TITLE")]
     return []

@@ -180,6 +180,14 @@ def test_commits_that_are_nowhere_else_ask_for_a_pull_request(shop: World) -> No
     assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title TITLE"}
 
 
+def test_commits_that_are_nowhere_else_are_told_beside_uncommitted_work(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.write("agents/alpha/lanes/fix/repos/api/scratch.txt", "half done")
+    assert needs(shop) == {}
+    shop.commit("agents/alpha/lanes/fix/repos/app", {"new.txt": "new"})
+    assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title TITLE"}
+
+
 def test_work_put_away_at_exit_is_offered_again(shop: World) -> None:
     shop.call("lane", "create", "fix")
     shop.call("lane", "enter", "fix")
