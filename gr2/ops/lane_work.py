@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from gr2.edges.git import Git, Place
-from gr2.edges.git.refs import read_refs
+from gr2.edges.git import Git, GitError, Place
+from gr2.edges.git.refs import read_ref, read_refs
 from gr2.model.checkout import RepoRow
 from gr2.model.lane import Lane
 from gr2.model.records import dataclass
@@ -118,6 +118,25 @@ class _Question:
             return True
         asked = self._tips if self._reader._is_in_mirror(self._row) else self._tips - self._mirror_tips
         return bool(asked) and not has_more(self._git, self._place, self._head, sorted(asked))
+
+
+def apart(session: Session, row: RepoRow) -> tuple[bool, bool]:
+    """Whether the checkout has commits that the remote's branch of the same name lacks, and that branch others, as last
+    seen. What is in the base, or pushed as it is, is known without a process."""
+    if row.head is None or row.branch is None or row.ahead == 0:
+        return False, False
+    path = session.layout.at(row.path)
+    in_mirror = read_ref(session.layout.mirror(row.repo), f"refs/heads/{row.branch}")
+    noted = read_ref(os.path.join(path, ".git"), f"refs/remotes/origin/{row.branch}")
+    tips = sorted({tip for tip in (in_mirror, noted) if tip})
+    if row.head in tips:
+        return False, False
+    place = Place.checkout(path)
+    try:
+        ours = not tips or has_more(session.git, place, row.head, tips)
+        return ours, any(has_more(session.git, place, tip, [row.head]) for tip in tips)
+    except GitError:
+        return True, False
 
 
 def made_commits(git_dir: str) -> bool:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gr2.errors import Gr2Error
 from gr2.model.checkout import RepoRow
-from gr2.model.group import GroupState
+from gr2.model.group import Group, GroupState
 from gr2.model.hints import git_at, quoted
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue, Result, read_status
@@ -124,11 +124,14 @@ def _of_rows(session: Session, rows: Sequence[RepoRow], wanted: Container[str]) 
     if missing:
         count = f"{len(missing)} checkouts are" if len(missing) > 1 else f"{missing[0]} is"
         found.append(_note("not_materialized", "workspace", "", f"{count} not there yet", "gr2 apply"))
-    behind = [row.path for row in rows if row.behind]
+    behind = [row.path for row in rows if row.behind and not row.ahead]
     if behind:
         count = f"{len(behind)} checkouts are" if len(behind) > 1 else f"{behind[0]} is"
         found.append(_note("behind", "workspace", "", f"{count} behind the remote", "gr2 sync run"))
     for row in rows:
+        if row.behind and row.ahead and not row.in_progress:
+            hint = f"gr2 sync run --strategy rebase --repo {quoted(row.repo)}"
+            found.append(_note("branch_diverged", "repo", row.path, f"{row.path} and the remote have diverged", hint))
         if row.in_progress:
             message = f"a {row.in_progress} is in progress in {row.path}"
             found.append(
@@ -159,7 +162,15 @@ def _of_consumers(session: Session) -> list[Issue]:
 
 def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[Issue]:
     name = f"{view.owner_unit}/{view.lane_name}"
-    found = _of_work(session, view, name, wanted) + _of_group(session, view, name)
+    try:
+        read = read_group(session.layout, view.pr_group_id) if view.pr_group_id else None
+        group, found = read[0] if read else None, []
+    except Gr2Error as error:
+        group, found = None, [Issue.from_error(error, blocking=False)]
+    found = _of_work(session, view, name, wanted, group) + found
+    if group is not None:
+        unsent = any(issue.code in {"branch_diverged", "unpushed_work"} for issue in found)
+        found += _of_group(group, name, unsent=unsent)
     kept = waiting(session.layout, unit=view.owner_unit, lane=view.lane_name)
     if kept:
         found.append(
@@ -168,16 +179,11 @@ def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[I
     return found
 
 
-def _of_group(session: Session, view: LaneView, name: str) -> list[Issue]:
-    """What the lane's pull requests wait for, as last recorded."""
-    try:
-        found = read_group(session.layout, view.pr_group_id) if view.pr_group_id else None
-    except Gr2Error as error:
-        return [Issue.from_error(error, blocking=False)]
-    if found is None:
-        return []
-    state = GroupState(found[0].state)
-    if state in {GroupState.MERGEABLE, GroupState.PARTIALLY_MERGED}:
+def _of_group(group: Group, name: str, *, unsent: bool) -> list[Issue]:
+    """What the lane's pull requests wait for, as last recorded. `unsent`: there are commits that they lack, so that to
+    merge them now would leave those behind."""
+    state = GroupState(group.state)
+    if state in {GroupState.MERGEABLE, GroupState.PARTIALLY_MERGED} and not unsent:
         message = f"the pull requests of {name} are {state.value.replace('_', ' ')}"
         return [_note(f"pr_{state.value}", "lane", name, message, f"gr2 pr merge --lane {quoted(name)}")]
     if state is GroupState.CHECKS_FAILING:
@@ -186,7 +192,7 @@ def _of_group(session: Session, view: LaneView, name: str) -> list[Issue]:
     return []
 
 
-def _of_work(session: Session, view: LaneView, name: str, wanted: Container[str]) -> list[Issue]:
+def _of_work(session: Session, view: LaneView, name: str, wanted: Container[str], group: Group | None) -> list[Issue]:
     if any(row.path in wanted for row in view.repos):
         return [_note("not_materialized", "lane", name, f"lane {name} lacks a checkout", "gr2 apply")]
     if any(not row.exists or row.is_unreadable for row in view.repos):
@@ -197,7 +203,29 @@ def _of_work(session: Session, view: LaneView, name: str, wanted: Container[str]
         return [_note("operation_in_progress", "lane", name, message, git_at(session.root, stuck[0].path, "status"))]
     if view.progress == "merged":
         return [_note("lane_merged", "lane", name, f"lane {name} is merged", f"gr2 lane archive {quoted(name)}")]
-    if view.progress == "unpushed":
-        message = f"lane {name} has commits that are nowhere else"
-        return [_note("unpushed_work", "lane", name, message, f"gr2 pr create --lane {quoted(name)} --title TITLE")]
+    if view.progress in {"unpushed", "in_review"}:
+        return _of_commits(session, view, name, group)
     return []
+
+
+def _of_commits(session: Session, view: LaneView, name: str, group: Group | None) -> list[Issue]:
+    """The commits of a lane that are nowhere else, or that its open pull requests lack."""
+    from gr2.ops.lane_work import apart
+
+    in_review = view.progress == "in_review" and group is not None
+    unsent = not in_review
+    for row in view.repos:
+        child = group.child(row.repo) if group is not None and in_review else None
+        if child is not None and (child.status == "merged" or child.head_sha == row.head):
+            continue
+        ours, theirs = apart(session, row)
+        if ours and theirs:
+            message = f"{row.path} and its branch on the remote have diverged"
+            hint = f"gr2 sync run --strategy rebase --lane {quoted(name)}"
+            return [_note("branch_diverged", "lane", name, message, hint)]
+        unsent = unsent or ours
+    if not unsent:
+        return []
+    message = f"lane {name} has commits that " + ("its pull requests lack" if in_review else "are nowhere else")
+    title = quoted(group.title) if group is not None and in_review else "TITLE"
+    return [_note("unpushed_work", "lane", name, message, f"gr2 pr create --lane {quoted(name)} --title {title}")]

@@ -30,6 +30,12 @@ def needs(world: World) -> dict[str, str]:
     return {issue["code"]: issue["hint"] for issue in found["issues"]}
 
 
+def typed(world: World, code: str) -> None:
+    """Type what the line with this code ends in."""
+    ran = world.call(*shlex.split(needs(world)[code])[1:])
+    assert ran.exit_code == 0, ran.stdout + ran.stderr
+
+
 def test_a_workspace_that_needs_nobody_says_so(shop: World) -> None:
     assert needs(shop) == {}
     assert shop.call("status").stdout.endswith("Nothing needs you.\n")
@@ -165,6 +171,14 @@ def test_a_checkout_behind_its_remote_is_brought_up_to_date_by_sync(shop: World)
     assert needs(shop) == {"behind": "gr2 sync run"}
 
 
+def test_a_checkout_that_diverged_is_not_sent_to_a_sync_that_leaves_it_alone(shop: World) -> None:
+    shop.git("repos/app", "reset", "--quiet", "--hard", "HEAD~1")
+    shop.commit("repos/app", {"mine.txt": "mine"})
+    assert needs(shop) == {"branch_diverged": "gr2 sync run --strategy rebase --repo app"}
+    typed(shop, "branch_diverged")
+    assert needs(shop) == {}
+
+
 def test_a_merge_that_waits_for_a_person_is_named(shop: World) -> None:
     shop.commit("repos/app", {"README.md": "mine"})
     shop.git("repos/app", "checkout", "--quiet", "-b", "other", "HEAD~1")
@@ -201,6 +215,58 @@ def test_a_group_that_can_be_merged_is_offered(shop: World) -> None:
     shop.commit("agents/alpha/lanes/fix/repos/app", {"new.txt": "new"})
     assert shop.call("pr", "create", "--lane", "fix", "--title", "New").exit_code == 0
     assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
+
+
+def in_review(shop: World) -> str:
+    """The lane alpha/fix with a pull request; its checkout of app."""
+    shop.call("lane", "create", "fix")
+    checkout = "agents/alpha/lanes/fix/repos/app"
+    shop.commit(checkout, {"new.txt": "new"})
+    assert shop.call("pr", "create", "--lane", "fix", "--title", "New thing").exit_code == 0
+    return checkout
+
+
+@pytest.mark.parametrize("repo", ["app", "api"])
+def test_commits_that_the_pull_requests_lack_are_told_instead_of_a_merge(shop: World, repo: str) -> None:
+    in_review(shop)
+    shop.commit(f"agents/alpha/lanes/fix/repos/{repo}", {"more.txt": "more"})
+    assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title 'New thing'"}
+    typed(shop, "unpushed_work")
+    assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
+
+
+def test_commits_that_were_pushed_by_hand_are_in_the_pull_request(shop: World) -> None:
+    checkout = in_review(shop)
+    shop.commit(checkout, {"more.txt": "more"})
+    shop.git(checkout, "push", "--quiet", "origin", "HEAD")
+    assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_a_lane_whose_branch_went_on_elsewhere_is_brought_together_before_it_is_pushed(shop: World, mine: bool) -> None:
+    checkout = in_review(shop)
+    shop.commit("app", {"theirs.txt": "theirs"}, branch="fix")
+    if mine:
+        shop.commit(checkout, {"mine.txt": "mine"})
+        assert shop.call("sync", "run", "--lane", "alpha/fix").exit_code in {0, 3}
+        assert needs(shop) == {"branch_diverged": "gr2 sync run --strategy rebase --lane alpha/fix"}
+        typed(shop, "branch_diverged")
+        assert list(needs(shop)) == ["unpushed_work"]
+        typed(shop, "unpushed_work")
+    assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
+
+
+def test_a_lane_without_pull_requests_whose_upstream_went_on_is_brought_together_first(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    checkout = "agents/alpha/lanes/fix/repos/app"
+    shop.commit(checkout, {"new.txt": "new"})
+    shop.git(checkout, "push", "--quiet", "-u", "origin", "HEAD")
+    shop.commit("app", {"theirs.txt": "theirs"}, branch="fix")
+    shop.git(checkout, "fetch", "--quiet", "origin")
+    shop.commit(checkout, {"mine.txt": "mine"})
+    assert needs(shop) == {"branch_diverged": "gr2 sync run --strategy rebase --lane alpha/fix"}
+    typed(shop, "branch_diverged")
+    assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title TITLE"}
 
 
 def read_all(world: World, consumer: str = "rec") -> None:
