@@ -23,7 +23,7 @@ from gr2.store.cursor_glance import all_at_end
 from gr2.store.failures import Marker, unresolved
 from gr2.store.lanes import current_lane, read_lanes
 from gr2.store.pr_groups import read_group
-from gr2.store.saved import waiting
+from gr2.store.saved import Saved, waiting_stashes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,11 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
     issues = [*(_failure(marker) for marker in failures), *issues]
     issues += [replace(issue, blocking=False) for issue in in_the_way]
     issues += _of_rows(session, rows[: len(base)], wanted)
-    issues += [issue for view in views for issue in _of_lane(session, view, wanted)]
+    kept = waiting_stashes(session.layout)
+    issues += _of_saved([saved for saved in kept if saved.repo in chosen and named in {"", saved.unit}])
+    lanes_with_saved = {(saved.unit, saved.lane) for saved in kept}
+    for view in views:
+        issues += _of_lane(session, view, wanted, has_saved=(view.owner_unit, view.lane_name) in lanes_with_saved)
     issues += _of_consumers(session)
     return StatusResult(
         status=read_status(issues),
@@ -147,6 +151,12 @@ def _of_rows(session: Session, rows: Sequence[RepoRow], wanted: Container[str]) 
     return found
 
 
+def _of_saved(kept: Sequence[Saved]) -> list[Issue]:
+    """What was put away in shared and unit checkouts. A lane's is offered when it is entered again."""
+    paths = dict.fromkeys(saved.path for saved in kept if not saved.lane)
+    return [_note("saved_work", "repo", path, f"{path} has saved work", "gr2 saved list") for path in paths]
+
+
 def _of_consumers(session: Session) -> list[Issue]:
     """Who gets no events any more, because the log was cut off or put back."""
     if all_at_end(session.layout):
@@ -160,7 +170,7 @@ def _of_consumers(session: Session) -> list[Issue]:
     return [Issue.from_error(error, blocking=False) for error in errors]
 
 
-def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[Issue]:
+def _of_lane(session: Session, view: LaneView, wanted: Container[str], *, has_saved: bool) -> list[Issue]:
     name = f"{view.owner_unit}/{view.lane_name}"
     try:
         read = read_group(session.layout, view.pr_group_id) if view.pr_group_id else None
@@ -171,8 +181,7 @@ def _of_lane(session: Session, view: LaneView, wanted: Container[str]) -> list[I
     if group is not None:
         unsent = any(issue.code in {"branch_diverged", "unpushed_work"} for issue in found)
         found += _of_group(group, name, unsent=unsent)
-    kept = waiting(session.layout, unit=view.owner_unit, lane=view.lane_name)
-    if kept:
+    if has_saved:
         found.append(
             _note("saved_work", "lane", name, f"lane {name} has saved work", f"gr2 lane enter {quoted(name)} --restore")
         )

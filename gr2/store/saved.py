@@ -224,6 +224,15 @@ def waiting(layout: Layout, *, unit: str, lane: str, kind: SavedKind = SavedKind
     ]
 
 
+def waiting_stashes(layout: Layout) -> list[Saved]:
+    """The stashes of the whole workspace that wait like that, read in one go."""
+    return [
+        saved
+        for saved in all_saved(layout)[0]
+        if saved.kind is SavedKind.STASH and saved.is_waiting and not _was_taken(layout, saved)
+    ]
+
+
 def _was_taken(layout: Layout, saved: Saved) -> bool:
     """Whether its owner popped or dropped the stash entry with git itself."""
     from gr2.edges.git.stash_log import stash_entries

@@ -210,6 +210,19 @@ def test_work_put_away_at_exit_is_offered_again(shop: World) -> None:
     assert needs(shop) == {"saved_work": "gr2 lane enter alpha/fix --restore"}
 
 
+@pytest.mark.parametrize("checkout", ["repos/app", "agents/alpha/repos/app"])
+def test_work_that_a_sync_put_away_and_kept_is_named(shop: World, checkout: str) -> None:
+    shop.write(f"{checkout}/README.md", "mine\n")
+    shop.commit("app", {"README.md": "theirs\n"})
+    assert "stash_kept" in shop.call("sync", "run", "--dirty", "stash", "--json").codes
+    assert needs(shop) == {"saved_work": "gr2 saved list"}
+    assert checkout in shop.call("status").stdout
+    (saved,) = shop.call("saved", "list", "--json").json["saved"]
+    assert shop.call("status", "--repo", "api", "--json").json["issues"] == []
+    assert shop.call("saved", "drop", saved["id"]).exit_code == 0
+    assert needs(shop) == {}
+
+
 def test_a_group_that_can_be_merged_is_offered(shop: World) -> None:
     shop.call("lane", "create", "fix")
     shop.commit("agents/alpha/lanes/fix/repos/app", {"new.txt": "new"})
