@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gr2.errors import Gr2Error
 from gr2.model.checkout import RepoRow
-from gr2.model.group import Group, GroupState
+from gr2.model.group import Blocker, Group, GroupState
 from gr2.model.hints import git_at, quoted
 from gr2.model.lane import LaneState
 from gr2.model.outcome import Issue, Result, read_status
@@ -24,6 +24,9 @@ from gr2.store.failures import Marker, unresolved
 from gr2.store.lanes import current_lane, read_lanes
 from gr2.store.pr_groups import read_group
 from gr2.store.saved import Saved, waiting_stashes
+
+_OWNERS = frozenset({Blocker.DRAFT, Blocker.CLOSED, Blocker.CHANGES_REQUESTED, Blocker.CONFLICT})
+"""What no check or reviewer lifts: the pull request waits for whoever made it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +195,10 @@ def _of_group(group: Group, name: str, *, unsent: bool) -> list[Issue]:
     """What the lane's pull requests wait for, as last recorded. `unsent`: there are commits that they lack, so that to
     merge them now would leave those behind."""
     state = GroupState(group.state)
+    held_up = _held_up(group)
+    if held_up:
+        message = f"the pull requests of {name} are held up: {held_up}"
+        return [_note("pr_blocked", "lane", name, message, f"gr2 pr status --lane {quoted(name)}")]
     if state in {GroupState.MERGEABLE, GroupState.PARTIALLY_MERGED} and not unsent:
         message = f"the pull requests of {name} are {state.value.replace('_', ' ')}"
         return [_note(f"pr_{state.value}", "lane", name, message, f"gr2 pr merge --lane {quoted(name)}")]
@@ -199,6 +206,18 @@ def _of_group(group: Group, name: str, *, unsent: bool) -> list[Issue]:
         message = f"checks of the pull requests of {name} fail"
         return [_note("pr_checks_failing", "lane", name, message, f"gr2 pr checks --lane {quoted(name)}")]
     return []
+
+
+def _held_up(group: Group) -> str:
+    """What keeps which pull request from being merged until its owner does something, "" for nothing. Checks that fail
+    and nothing else have a command of their own."""
+    if group.is_over or not any({*child.blockers} & _OWNERS for child in group.prs):
+        return ""
+    from gr2.ops.pr_next import words_of
+
+    told = _OWNERS | {Blocker.CHECKS_FAILING}
+    found = [(child.name, [words_of(blocker) for blocker in child.blockers if blocker in told]) for child in group.prs]
+    return ", ".join(f"{child} ({', '.join(words)})" for child, words in found if words)
 
 
 def _of_work(session: Session, view: LaneView, name: str, wanted: Container[str], group: Group | None) -> list[Issue]:

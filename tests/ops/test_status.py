@@ -230,12 +230,14 @@ def test_a_group_that_can_be_merged_is_offered(shop: World) -> None:
     assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
 
 
-def in_review(shop: World) -> str:
-    """The lane alpha/fix with a pull request; its checkout of app."""
+def in_review(shop: World, *words: str) -> str:
+    """The lane alpha/fix with a pull request of app, and of the repos among `words`; its checkout of app."""
     shop.call("lane", "create", "fix")
     checkout = "agents/alpha/lanes/fix/repos/app"
-    shop.commit(checkout, {"new.txt": "new"})
-    assert shop.call("pr", "create", "--lane", "fix", "--title", "New thing").exit_code == 0
+    options = [word for word in words if word.startswith("--")]
+    for repo in ("app", *(word for word in words if word not in options)):
+        shop.commit(f"agents/alpha/lanes/fix/repos/{repo}", {"new.txt": "new"})
+    assert shop.call("pr", "create", "--lane", "fix", "--title", "New thing", *options).exit_code == 0
     return checkout
 
 
@@ -280,6 +282,37 @@ def test_a_lane_without_pull_requests_whose_upstream_went_on_is_brought_together
     assert needs(shop) == {"branch_diverged": "gr2 sync run --strategy rebase --lane alpha/fix"}
     typed(shop, "branch_diverged")
     assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title TITLE"}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        (["review", "app", "1", "kim", "changes_requested"], "changes are requested"),
+        (["close", "api", "1"], "it is closed"),
+        ([], "it conflicts with its base"),
+    ],
+)
+def test_pull_requests_that_are_held_up_are_named(shop: World, arrange: list[str], words: str) -> None:
+    in_review(shop, "api")
+    if arrange:
+        assert shop.call("local-platform", *arrange).exit_code == 0
+    else:
+        shop.commit("app", {"new.txt": "something else"}, branch="main")
+    assert shop.call("pr", "status", "--lane", "alpha/fix").exit_code in {0, 1}
+    assert needs(shop) == {"pr_blocked": "gr2 pr status --lane alpha/fix"}
+    assert words in shop.call("status").stdout
+
+
+def test_a_draft_is_named_and_so_are_checks_that_fail_beside_it(shop: World) -> None:
+    in_review(shop, "--draft")
+    assert needs(shop) == {"pr_blocked": "gr2 pr status --lane alpha/fix"}
+    assert "app#1 (it is a draft)" in shop.call("status").stdout
+    shop.call("local-platform", "check", "app", "1", "ci", "failure")
+    typed(shop, "pr_blocked")
+    assert "app#1 (it is a draft, checks fail)" in shop.call("status").stdout
+    shop.call("local-platform", "ready", "app", "1")
+    typed(shop, "pr_blocked")
+    assert needs(shop) == {"pr_checks_failing": "gr2 pr checks --lane alpha/fix"}
 
 
 def read_all(world: World, consumer: str = "rec") -> None:
