@@ -24,6 +24,7 @@ from gr2.ops.pr_candidates import Candidate, Skipped, candidates, dirty_issues
 from gr2.ops.pr_group import Work, group_work
 from gr2.ops.pr_links import span_for, update_links
 from gr2.ops.pr_look import look, take_in
+from gr2.ops.pr_newer import newer_commits
 from gr2.ops.pr_next import GroupView, commands_of, order_of
 from gr2.ops.pr_platform import about
 from gr2.ops.pr_push import clear_up, note_pushed, push
@@ -77,7 +78,7 @@ def create_group(session: Session, request: CreateRequest, lane: str = "") -> Pr
             operation_id=work.run.operation_id,
             group=work.group,
             order=order_of(work),
-            next=commands_of(work).next,
+            next=commands_of(work, newer=bool(newer_commits(work))).next,
             skipped=tuple(skipped),
             created=tuple(made),
         )

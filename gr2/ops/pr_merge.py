@@ -21,7 +21,8 @@ from gr2.ops.pr_auto import hand_over
 from gr2.ops.pr_group import GroupResult, Work, group_work, no_group
 from gr2.ops.pr_look import look, record
 from gr2.ops.pr_merge_check import ready_to_merge
-from gr2.ops.pr_next import order_of
+from gr2.ops.pr_newer import newer_commits, newer_issues
+from gr2.ops.pr_next import commands_of, order_of
 from gr2.ops.pr_platform import about
 from gr2.session import Session
 
@@ -62,7 +63,8 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
     """Merge the group, or what is left of it.
 
     `head_moved`, `not_mergeable`, `method_not_allowed`, `unsupported` (blocked) and a pull request that cannot be read
-    (failed) keep it from beginning. Raises Blocked `no_pr_group`, or what a lease says.
+    (failed) keep it from beginning. Commits here that a pull request lacks do not: they stay out, and are said
+    (`not_pushed`, non-blocking). Raises Blocked `no_pr_group`, or what a lease says.
     """
     with group_work(session, "pr.merge", lane) as work, guard(work.session, work.unit.name, work.lane.name) as fence:
         if work.group is None:
@@ -72,11 +74,13 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
         except (Blocked, Failed, PlatformError) as error:
             return _refused(work, error)
         already = [child.repo for child in work.existing.prs if child.status == "merged"]
+        newer = newer_commits(work)
         work.note(order=order_of(work))
         progress = _Progress()
         if len(already) < len(work.existing.prs):
             fence.recheck()
             _merge_in_order(work, request, blockers, fence, progress)
+        progress.issues += newer_issues(work, newer, push=commands_of(work).create)
         return PrMergeResult(
             status=_status(progress),
             issues=tuple(progress.issues),

@@ -47,11 +47,13 @@ class GroupView(GroupResult):
 @dataclass(frozen=True, kw_only=True)
 class Commands:
     """What can be typed about `group`. option: what names its lane, "" where that goes without saying; checkouts: where
-    those of the lane are, from the current directory, by repo."""
+    those of the lane are, from the current directory, by repo; newer: whether some have commits that are in no pull
+    request yet."""
 
     group: Group
     option: str = ""
     checkouts: Mapping[str, str] = field(default_factory=dict)
+    newer: bool = False
 
     @property
     def create(self) -> str:
@@ -64,7 +66,7 @@ class Commands:
         group = self.group
         if group.state == GroupState.MERGED:
             return ""
-        if group.state == GroupState.CLOSED or any(child.status == "planned" for child in group.prs):
+        if self.newer or group.state == GroupState.CLOSED or any(child.status == "planned" for child in group.prs):
             return self.create
         blocked = [(child, blocker) for child in group.prs for blocker in child.blockers]
         if not blocked:
@@ -96,8 +98,8 @@ class Commands:
         return f"git{where} pull --no-rebase origin {quoted(child.base)}"
 
 
-def commands_of(work: Work) -> Commands:
-    """What can be typed about the lane's group, where the caller stands."""
+def commands_of(work: Work, *, newer: bool = False) -> Commands:
+    """What can be typed about the lane's group, where the caller stands. newer: see `Commands`."""
     layout, here = work.session.layout, os.path.realpath(work.session.asked.cwd)
     checkouts = {
         child.repo: os.path.relpath(
@@ -105,7 +107,7 @@ def commands_of(work: Work) -> Commands:
         )
         for child in work.existing.prs
     }
-    return Commands(group=work.existing, option=work.lane_option, checkouts=checkouts)
+    return Commands(group=work.existing, option=work.lane_option, checkouts=checkouts, newer=newer)
 
 
 def order_of(work: Work) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from gr2.ops.lease import guard
 from gr2.ops.pr_group import Work, group_work
 from gr2.ops.pr_look import look, record
 from gr2.ops.pr_merge_check import refuse_unread
+from gr2.ops.pr_newer import newer_commits
 from gr2.ops.pr_next import GroupView, commands_of, order_of
 from gr2.ops.pr_platform import about
 from gr2.session import Session
@@ -43,7 +44,7 @@ def ready_group(session: Session, lane: str = "") -> PrReadyResult:
             operation_id=work.run.operation_id,
             group=work.group,
             order=order_of(work),
-            next=commands_of(work).next,
+            next=commands_of(work, newer=bool(newer_commits(work))).next,
         )
 
 

@@ -12,6 +12,7 @@ from gr2.model.records import dataclass
 from gr2.ops.context import find_unit
 from gr2.ops.pr_group import GroupResult, group_work
 from gr2.ops.pr_look import Seen, look, take_in
+from gr2.ops.pr_newer import newer_commits, newer_issues
 from gr2.ops.pr_next import GroupView, commands_of, order_of
 from gr2.session import Session
 from gr2.store.pr_groups import read_groups
@@ -59,7 +60,9 @@ def group_status(session: Session, lane: str = "") -> PrStatusResult:
         group = work.existing
         seen = look(work.session, work.platforms, group.prs)
         take_in(work, seen)
-        issues = tuple(seen.issues)
+        newer = newer_commits(work)
+        commands = commands_of(work, newer=bool(newer))
+        issues = (*seen.issues, *newer_issues(work, newer, push=commands.create))
         fine = work.existing.state in _FINE and not issues
         return PrStatusResult(
             status=Status.OK if fine else Status.ATTENTION,
@@ -67,7 +70,7 @@ def group_status(session: Session, lane: str = "") -> PrStatusResult:
             operation_id=work.run.operation_id,
             group=work.group,
             order=order_of(work),
-            next=commands_of(work).next,
+            next=commands.next,
         )
 
 

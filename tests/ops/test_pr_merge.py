@@ -129,6 +129,61 @@ def test_what_is_said_to_type_names_the_lane_where_it_would_not_be_found(stage: 
     assert issue["hint"] == "gr2 pr create --title TITLE --lane alpha/other"
 
 
+def test_status_says_which_commits_no_pull_request_has_and_what_pushes_them(stage: Stage) -> None:
+    stage.commit("api", "second.txt")
+    stage.commit("api", "third.txt")
+
+    ran = stage.call("pr", "status")
+
+    (issue,) = ran.json["issues"]
+    assert (ran.exit_code, ran.json["status"], codes(ran)) == (0, "attention", [("not_pushed", False)])
+    assert (issue["subject"], issue["message"]) == ("api", "api has 2 commits that are not in api#1")
+    assert (issue["details"]["pr_number"], issue["details"]["commits"]) == (1, 2)
+    assert ran.json["group"]["state"] == "mergeable"
+    assert stage.call("pr", "ready").json["next"] == ran.json["next"]
+    assert stage.call(*shlex.split(ran.json["next"])[1:]).json["next"] == "gr2 pr merge"
+    assert stage.call("pr", "status").json["status"] == "ok"
+
+
+def test_what_others_pushed_or_the_base_has_is_no_newer_commit(stage: Stage) -> None:
+    stage.world.commit("app", {"theirs.txt": "x\n"}, branch="feat")
+    stage.world.commit("api", {"base.txt": "x\n"}, branch="main")
+    stage.world.git(f"{LANE}/repos/api", "pull", "--quiet", "--no-rebase", "origin", "main")
+
+    ran = stage.call("pr", "status")
+
+    assert [issue["message"] for issue in ran.json["issues"]] == ["api has 1 commit that is not in api#1"]
+
+
+def test_status_asks_git_only_where_a_pull_request_is_not_what_is_here(stage: Stage) -> None:
+    stage.commit("api", "second.txt")
+
+    said = stage.world.call("pr", "status", "-v", cwd=LANE).stderr
+
+    assert [f"{LANE}/repos/api" in line for line in said.splitlines() if " rev-list " in line] == [True]
+
+
+def test_a_merge_says_which_commits_it_left_out(stage: Stage) -> None:
+    unlock = stage.lock_branch("api")
+    stage.commit("app", "second.txt")
+    stage.commit("api", "second.txt")
+
+    first = stage.call("pr", "merge")
+    unlock()
+    ran = stage.call("pr", "merge")
+
+    assert (first.exit_code, codes(first)[1:]) == (4, [("not_pushed", False)] * 2)
+    hints = [issue["hint"] for issue in first.json["issues"][1:]]
+    assert hints[0] == "when the whole group is merged: gr2 pr create --title TITLE, for another pull request"
+    assert hints[1].endswith(", to push it")
+    assert (ran.exit_code, ran.json["status"], ran.json["merged"]) == (0, "attention", ["api"])
+    (issue,) = ran.json["issues"]
+    assert (issue["code"], issue["message"]) == ("not_pushed", "api has 1 commit that is not in api#1")
+    assert issue["hint"] == "gr2 pr create --title TITLE, for another pull request"
+    assert stage.create(title="Second").exit_code == 0
+    assert stage.call("pr", "merge").json["status"] == "success"
+
+
 def test_force_lifts_reviews_and_checks_only(stage: Stage) -> None:
     stage.other_side("check", "app", "1", "ci", "failure")
     stage.other_side("review", "app", "1", "kim", "changes_requested")
