@@ -22,7 +22,7 @@ def pr() -> None:
 
 
 @pr.command("create", mutates=True)
-@click.option("--title", required=True, metavar="TITLE", help="Title of new pull requests.")
+@click.option("--title", default=None, metavar="TITLE", help="Title of new pull requests (default: the group's).")
 @click.option("--body", default=None, metavar="TEXT", help="Text of new pull requests.")
 @click.option("--body-file", default=None, metavar="FILE", help="File with the text; - is standard input.")
 @click.option("--base", default="", metavar="BRANCH", help="Branch to merge into (default: each repo's).")
@@ -33,7 +33,7 @@ def pr() -> None:
 @click.pass_context
 def create(
     ctx: click.Context,
-    title: str,
+    title: str | None,
     body: str | None,
     body_file: str | None,
     base: str,
@@ -42,7 +42,10 @@ def create(
     lane: str,
     wait: float,
 ) -> Result:
-    """Push the lane's branches and open a linked pull request for each repo with commits."""
+    """Push the lane's branches and open a linked pull request for each repo with commits.
+
+    Again, it pushes what is new and opens what is missing; only the first time it needs a title.
+    """
     from gr2.ops.pr_create import CreateRequest, create_group
 
     if body is not None and body_file is not None:

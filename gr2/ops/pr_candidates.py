@@ -165,6 +165,7 @@ def _listed(session: Session, repo: Repo) -> Heads:
 def dirty_issues(work: Work) -> list[Issue]:
     """A non-blocking issue for each checkout of the lane with uncommitted files: they are in no pull request."""
     rows, issues = inspect(work.session, lane_checkouts(work.unit, work.lane))
+    again = f"gr2 pr create{work.lane_option} again"
     dirty = [row for row in rows if row.dirty]
     return [
         *issues,
@@ -174,7 +175,7 @@ def dirty_issues(work: Work) -> list[Issue]:
                 scope="repo",
                 subject=row.repo,
                 message=f"{row.repo} has uncommitted files that are in no pull request",
-                hint=f"commit them in {place_at(work.session.root, row.path)}, then gr2 pr create again",
+                hint=f"commit them in {place_at(work.session.root, row.path)}, then {again}",
                 blocking=False,
                 details={"repo": row.repo, "path": row.path},
             )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked, Invalid
 from gr2.model.event.pr import CreatedPr, PrCreated
-from gr2.model.group import Child, Group, PullStatus
+from gr2.model.group import Child, Group, GroupState, PullStatus
 from gr2.model.names import is_ref
 from gr2.model.outcome import Issue, run_status
 from gr2.model.platform_error import AlreadyExists, OutcomeUnknown, PlatformError
@@ -33,9 +33,10 @@ from gr2.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class CreateRequest:
-    """What new pull requests should be. base: "" for each repo's own; push: whether branches are pushed first."""
+    """What new pull requests should be. title: None for that of the group; base: "" for each repo's own; push: whether
+    branches are pushed first."""
 
-    title: str
+    title: str | None = None
     body: str = ""
     base: str = ""
     draft: bool = False
@@ -53,20 +54,21 @@ class PrCreateResult(GroupView):
 def create_group(session: Session, request: CreateRequest, lane: str = "") -> PrCreateResult:
     """Open what is missing of the lane's pull requests, adopt those that are open already, and link all.
 
-    Raises Invalid for a title or body that cannot be, Blocked `no_commits`, `not_pushed`, `unsupported` or what a
-    lease says; then nothing was changed.
+    Raises Invalid for a title or body that cannot be, or a title that is missing; Blocked `no_commits`, `not_pushed`,
+    `unsupported` or what a lease says; then nothing was changed.
     """
     _check(request)
     with group_work(session, "pr.create", lane) as work, guard(work.session, work.unit.name, work.lane.name) as fence:
         _tell_created(work)
         _catch_up(work)
+        title = _title(work, request)
         found, skipped = candidates(work, base=request.base)
         _refuse(work, found, request)
         issues = dirty_issues(work)
         fence.recheck()
-        _plan(work, found, request)
+        _plan(work, found, title, request)
         _check_bodies(work, found, request)
-        made, failures = _make(work, found, request, fence)
+        made, failures = _make(work, found, title, request, fence)
         links = update_links(work)
         _tell_created(work)
         issues += [*failures, *links, *_last_look(work), *_kept(work, request, made)]
@@ -85,17 +87,27 @@ def create_group(session: Session, request: CreateRequest, lane: str = "") -> Pr
 
 
 def _check(request: CreateRequest) -> None:
-    for name, text in (("title", request.title), ("body", request.body)):
+    for name, text in (("title", request.title or ""), ("body", request.body)):
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise Invalid("invalid_text", f"the {name} is not UTF-8", subject=name) from error
         if "\0" in text:
             raise Invalid("invalid_text", f"the {name} holds a NUL character", subject=name)
-    if not request.title.strip():
+    if request.title is not None and not request.title.strip():
         raise Invalid("invalid_text", "the title is empty", subject="title", hint="gr2 pr create --title TITLE")
     if request.base and not is_ref(request.base):
         raise Invalid("invalid_name", "git would not take that as a branch", subject=request.base)
+
+
+def _title(work: Work, request: CreateRequest) -> str:
+    """The title of new pull requests: as asked for, else that of the group, whose title is known until it is merged."""
+    if request.title is not None:
+        return request.title
+    if work.group is None or work.group.state == GroupState.MERGED:
+        hint = f"gr2 pr create --title TITLE{work.lane_option}"
+        raise Invalid("usage", "missing option '--title'", subject="gr2 pr create", hint=hint)
+    return work.group.title
 
 
 def _catch_up(work: Work) -> None:
@@ -154,7 +166,7 @@ def _blocked(issues: Sequence[Issue]) -> Blocked:
     return error
 
 
-def _plan(work: Work, found: Sequence[Candidate], request: CreateRequest) -> None:
+def _plan(work: Work, found: Sequence[Candidate], title: str, request: CreateRequest) -> None:
     """Have a group, written nowhere yet, with a child for each candidate. A finished group gets a successor."""
     old = work.group
     kept = [child for child in old.prs if child.pr_number is not None] if old is not None and not old.is_over else []
@@ -170,7 +182,7 @@ def _plan(work: Work, found: Sequence[Candidate], request: CreateRequest) -> Non
         pr_group_id=f"pg_{work.session.ids.hex(8)}",
         lane_name=work.lane.name,
         owner_unit=work.unit.name,
-        title=request.title,
+        title=title,
         base_branch=None,
         head_branch=heads.pop() if len(heads) == 1 else work.lane.name,
         draft=request.draft,
@@ -210,7 +222,7 @@ def _check_bodies(work: Work, found: Sequence[Candidate], request: CreateRequest
 
 
 def _make(
-    work: Work, found: Sequence[Candidate], request: CreateRequest, fence: Fence
+    work: Work, found: Sequence[Candidate], title: str, request: CreateRequest, fence: Fence
 ) -> tuple[list[str], list[Issue]]:
     """Push, and open or adopt a pull request, for each candidate. A repo that fails does not stop the others; a lease
     that is lost does."""
@@ -233,7 +245,7 @@ def _make(
                 continue
             fence.recheck()
             try:
-                if _open(work, candidate, request):
+                if _open(work, candidate, title, request):
                     made.append(candidate.repo.name)
             except PlatformError as error:
                 issues[candidate.repo.name] = about(error, candidate.repo.name, repo=candidate.repo.name)
@@ -242,14 +254,14 @@ def _make(
     return made, list(issues.values())
 
 
-def _open(work: Work, candidate: Candidate, request: CreateRequest) -> bool:
+def _open(work: Work, candidate: Candidate, title: str, request: CreateRequest) -> bool:
     """Adopt the candidate's open pull request, or open one. Whether it was opened now."""
     found = _existing(work, candidate)
     opened = found is None
     if found is None:
         work.note(creating={**work.journal.creating, candidate.repo.name: candidate.head_sha})
         work.save()
-        found = _request(work, candidate, request)
+        found = _request(work, candidate, title, request)
     name = candidate.repo.name
     child = work.existing.child(name)
     assert child is not None
@@ -285,12 +297,12 @@ def _existing(work: Work, candidate: Candidate) -> PullRequest | None:
     return found[0] if found else None
 
 
-def _request(work: Work, candidate: Candidate, request: CreateRequest) -> PullRequest:
+def _request(work: Work, candidate: Candidate, title: str, request: CreateRequest) -> PullRequest:
     """Open a pull request: sent once, and looked for when the answer is lost."""
     adapter = work.platforms.adapter(candidate.platform)
     new = NewPullRequest(
         url=candidate.repo.url,
-        title=request.title,
+        title=title,
         body=request.body,
         base=candidate.base,
         head=candidate.head,

@@ -60,7 +60,7 @@ def _update(work: Work, child: Child, repo: Repo) -> Issue | None:
             scope="platform",
             subject=child.name,
             message=f"{child.name}: the section with links is broken or there twice, and was left alone",
-            hint="remove what is between the gr2:pr-group markers, and the markers, then gr2 pr create again",
+            hint=f"take out the gr2:pr-group markers and all between them, then gr2 pr create{work.lane_option}",
             blocking=False,
             details={"repo": child.repo, "pr_number": child.pr_number},
         )

@@ -57,8 +57,8 @@ class Commands:
 
     @property
     def create(self) -> str:
-        """Push what is new, and open what is missing: a title that is there already stays."""
-        return f"gr2 pr create --title {quoted(self.group.title)}{self.option}"
+        """Push what is new, and open what is missing, under the group's title."""
+        return f"gr2 pr create{self.option}"
 
     @property
     def next(self) -> str:

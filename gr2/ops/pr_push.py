@@ -40,7 +40,7 @@ def push(work: Work, candidate: Candidate) -> Issue | None:
                 raise
     except GitError as error:
         if _was_rejected(error.stdout):
-            return _rejected(candidate, error)
+            return _rejected(work, candidate, error)
         return _failed(candidate, error)
     except Interrupted:
         raise
@@ -93,7 +93,7 @@ def _was_rejected(output: bytes) -> bool:
     return any(line.startswith(b"!") for line in output.splitlines())
 
 
-def _rejected(candidate: Candidate, error: GitError) -> Issue:
+def _rejected(work: Work, candidate: Candidate, error: GitError) -> Issue:
     line = next(line for line in error.stdout.decode(errors="replace").splitlines() if line.startswith("!"))
     reason = line.rpartition("\t")[2].strip()
     return Issue(
@@ -101,7 +101,7 @@ def _rejected(candidate: Candidate, error: GitError) -> Issue:
         scope="repo",
         subject=candidate.repo.name,
         message=f"the remote of {candidate.repo.name} refused the branch {candidate.head}: {visible(reason)}",
-        hint=f"gr2 sync run, or look at origin/{candidate.head}, then gr2 pr create again",
+        hint=f"gr2 sync run, or look at origin/{candidate.head}, then gr2 pr create{work.lane_option} again",
         details={**error.details, "repo": candidate.repo.name, "head": candidate.head, "pr_number": None},
     )
 

@@ -88,12 +88,14 @@ def test_what_to_type_follows_from_the_state() -> None:
     def following(**values: object) -> str:
         return Commands(group=_group(_child("app", **values)), option=" --lane a/b", checkouts={"app": "my app"}).next
 
-    create = "gr2 pr create --title 'Add the login' --lane a/b"
+    create = "gr2 pr create --lane a/b"
     assert following() == "gr2 pr merge --lane a/b"
     assert following(status="merged") == ""
     assert following(status="draft", blockers=("draft",)) == "gr2 pr ready --lane a/b"
     assert following(pr_number=None, status="planned") == create
     assert following(blockers=("changes_requested",)) == create
     assert following(blockers=("conflict",)) == f"git -C 'my app' pull --no-rebase origin main && {create}"
+    newer = Commands(group=_group(_child("app", blockers=("checks_failing",))), option=" --lane a/b", newer=True)
+    assert newer.next == create, "the checks are not those of what is here"
     assert following(blockers=("protected",)) == "", "what the platform does not tell, nobody can type"
     assert following(blockers=("protected", "review_required")) == "gr2 review requirements --lane a/b"

@@ -59,6 +59,42 @@ def test_the_same_create_again_changes_nothing(stage: Stage) -> None:
     assert stage.types() == ["pr.created"]
 
 
+def test_a_group_has_its_title_so_that_create_again_needs_none(world: World) -> None:
+    stage = Stage(world)
+    theirs = stage.world.commit("app", {"theirs.txt": "x\n"}, branch="feat")
+    missing = stage.call("pr", "create")
+    assert (missing.exit_code, codes(missing)) == (2, [("usage", True)])
+    assert missing.json["issues"][0]["message"] == "missing option '--title'"
+    assert (stage.group_files(), stage.branch("api", "feat")) == ([], "")
+    (rejected,) = stage.create().json["issues"]
+    assert (rejected["code"], rejected["hint"].rpartition(", ")[2]) == (
+        "push_rejected",
+        "then gr2 pr create again",
+    )
+    stage.world.git(f"{LANE}/repos/app", "pull", "--quiet", "--rebase", "origin", "feat")
+    head = stage.commit("api", "second.txt")
+
+    ran = stage.call("pr", "create")
+
+    assert (ran.exit_code, ran.json["status"], ran.json["created"]) == (0, "success", ["app"])
+    assert (stage.prs("app")[0]["title"], stage.prs("api")[0]["head_sha"]) == ("Title", head)
+    assert theirs in stage.world.git(stage.world.remote("app"), "rev-list", "feat")
+    assert stage.call("pr", "create").json["group"] == ran.json["group"]
+
+
+def test_the_title_of_a_closed_group_is_that_of_the_next_and_a_merged_one_has_none_for_it(stage: Stage) -> None:
+    stage.create()
+    for repo in ("app", "api"):
+        stage.other_side("close", repo, "1")
+
+    ran = stage.call("pr", "create")
+
+    assert (ran.exit_code, ran.json["created"], ran.json["group"]["title"]) == (0, ["app", "api"], "Title")
+    assert stage.call("pr", "merge").exit_code == 0
+    stage.commit("app", "second.txt")
+    assert codes(stage.call("pr", "create")) == [("usage", True)]
+
+
 def test_another_base_and_drafts_are_for_new_pull_requests_only_and_that_is_said(stage: Stage) -> None:
     stage.create()
     for repo in ("app", "api"):
