@@ -351,6 +351,17 @@ def _kept(work: Work, request: CreateRequest, made: Sequence[str]) -> Iterator[I
         if child.repo in made or child.pr_number is None or not child.is_live:
             continue
         facts = {"repo": child.repo, "pr_number": child.pr_number}
+        title = work.journal.titles.get(child.repo, work.existing.title)
+        if request.title not in {None, title, work.existing.title}:
+            yield Issue(
+                code="pr_kept",
+                scope="platform",
+                subject=child.name,
+                message=f"{child.name} is there already, and keeps its title",
+                hint="change its title on the platform",
+                blocking=False,
+                details={**facts, "title": title, "asked": request.title},
+            )
         if request.base not in {"", child.base}:
             yield Issue(
                 code="pr_kept",

@@ -50,7 +50,7 @@ def test_the_same_create_again_changes_nothing(stage: Stage) -> None:
     first = stage.create()
     before, bodies = stage.group(), [stage.prs(repo)[0]["body"] for repo in ("app", "api")]
 
-    again = stage.create(title="Another title", body="Another body")
+    again = stage.create(body="Another body")
 
     assert (again.exit_code, again.json["status"]) == (0, "success")
     assert again.json["group"] == first.json["group"]
@@ -93,6 +93,19 @@ def test_the_title_of_a_closed_group_is_that_of_the_next_and_a_merged_one_has_no
     assert stage.call("pr", "merge").exit_code == 0
     stage.commit("app", "second.txt")
     assert codes(stage.call("pr", "create")) == [("usage", True)]
+
+
+def test_another_title_is_for_new_pull_requests_only_and_that_is_said(stage: Stage) -> None:
+    first = stage.create()
+
+    ran = stage.create(title="Another title")
+
+    assert (ran.exit_code, ran.json["status"], codes(ran)) == (0, "attention", [("pr_kept", False)] * 2)
+    assert [issue["subject"] for issue in ran.json["issues"]] == ["app#1", "api#1"]
+    details = ran.json["issues"][0]["details"]
+    assert (details["title"], details["asked"]) == ("Title", "Another title")
+    assert ran.json["group"] == first.json["group"]
+    assert stage.prs("app")[0]["title"] == "Title"
 
 
 def test_another_base_and_drafts_are_for_new_pull_requests_only_and_that_is_said(stage: Stage) -> None:
@@ -196,6 +209,7 @@ def test_an_open_pull_request_is_adopted_with_its_title_and_text(stage: Stage) -
     assert (pull["title"], pull["body"].startswith("mine\r\nstays\n\n<!-- gr2")) == ("by hand", True)
     (event,) = stage.events()
     assert [each["title"] for each in event["repos"]] == ["by hand", "Title"]
+    assert stage.create().json["status"] == "success", "the group's title is no other one"
 
 
 def test_a_closed_pull_request_is_not_adopted(stage: Stage) -> None:
