@@ -90,7 +90,7 @@ def status(ctx: click.Context, lane: str, wait: float) -> Result:
 )
 @click.pass_context
 def list_(ctx: click.Context, state: str) -> Result:
-    """Show the groups of the workspace as last recorded. Asks no platform."""
+    """Show the workspace's groups as last recorded; merged and closed ones only with --state. Asks no platform."""
     from gr2.ops.pr_status import list_groups
 
     return list_groups(session_of(ctx), state=state)
