@@ -8,7 +8,7 @@ import re
 import pytest
 
 from gr2.cli.screen import Screen
-from gr2.cli.text.pr_status import show_pr_status
+from gr2.cli.text.pr_status import show_pr_status, state_in_words
 from gr2.model.group import Child, Group
 from gr2.model.outcome import Status
 from gr2.ops.pr_next import Commands
@@ -59,6 +59,19 @@ def test_one_table_tells_order_checks_reviews_blockers_and_what_to_type() -> Non
         "",
         "next: gr2 pr checks",
     ]
+
+
+@pytest.mark.parametrize(
+    ("blocker", "mergeable", "words"),
+    [("conflict", "no", "approved, but in conflict"), ("unknown", "unknown", "approved, mergeability unknown")],
+)
+def test_a_group_that_only_its_bases_keep_from_merging_says_so_wherever_its_state_stands(
+    blocker: str, mergeable: str, words: str
+) -> None:
+    group = _group(_child("app"), _child("api", mergeable=mergeable, blockers=(blocker,)))
+
+    assert (group.state, state_in_words(group)) == ("approved", words)
+    assert _shown(group, colour=False).splitlines()[0] == f"Add the login  pg_0123abcd  {words}"
 
 
 def test_links_can_be_clicked_where_the_terminal_can_and_only_web_addresses() -> None:

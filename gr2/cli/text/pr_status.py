@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gr2.cli.screen import Screen, cells_of, text_for
-from gr2.model.group import Child, Group, GroupState
+from gr2.model.group import Blocker, Child, Group, GroupState
 from gr2.model.names import visible
 from gr2.ops.pr_next import GroupView, words_of
 from gr2.ops.pr_status import PrChecksResult, PrListResult, PrStatusResult
@@ -70,7 +70,10 @@ def show_pr_checks(result: PrChecksResult, screen: Screen) -> None:
 
 
 def state_in_words(group: Group) -> str:
-    """The group's state for people."""
+    """The group's state for people: of one that is only approved, also what is left."""
+    if group.state == GroupState.APPROVED:
+        blockers = {blocker for child in group.prs for blocker in child.blockers}
+        return "approved, but in conflict" if Blocker.CONFLICT in blockers else "approved, mergeability unknown"
     return _STATE_WORDS.get(GroupState(group.state), str(group.state))
 
 
