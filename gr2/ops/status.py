@@ -255,5 +255,7 @@ def _of_commits(session: Session, view: LaneView, name: str, group: Group | None
     if not unsent:
         return []
     message = f"lane {name} has commits that " + ("its pull requests lack" if in_review else "are nowhere else")
-    title = quoted(group.title) if group is not None and in_review else "TITLE"
-    return [_note("unpushed_work", "lane", name, message, f"gr2 pr create --lane {quoted(name)} --title {title}")]
+    command = f"gr2 pr create --lane {quoted(name)}"
+    # A group has its title.
+    command += "" if group is not None and in_review else " --title TITLE"
+    return [_note("unpushed_work", "lane", name, message, command)]

@@ -245,7 +245,7 @@ def in_review(shop: World, *words: str) -> str:
 def test_commits_that_the_pull_requests_lack_are_told_instead_of_a_merge(shop: World, repo: str) -> None:
     in_review(shop)
     shop.commit(f"agents/alpha/lanes/fix/repos/{repo}", {"more.txt": "more"})
-    assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix --title 'New thing'"}
+    assert needs(shop) == {"unpushed_work": "gr2 pr create --lane alpha/fix"}
     typed(shop, "unpushed_work")
     assert needs(shop) == {"pr_mergeable": "gr2 pr merge --lane alpha/fix"}
 
