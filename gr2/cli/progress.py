@@ -23,6 +23,7 @@ _DONE = {
     "unit.create": "made",
     "file.project": "projected",
     "hooks.run": "hook ran",
+    "gates.run": "gate ran",
     "work.stash": "stashed",
     "work.discard": "discarded",
     "work.restore": "restored",

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 
 from gr2.edges.child import Command, Completed
 from gr2.edges.process import Runner
 from gr2.edges.spawn import find_program
+from gr2.model.hints import quoted
 
-# The first shells get little, so that they are at work while the rest is still being found out.
-_FIRST, _TOGETHER = 4, 16
+# How many go to one shell: the first rounds get little, so that a few questions are asked side by side, and shells are
+# at work while the rest is still being found out.
+_ROUNDS = (1, 1, 1, 1, 4, 4)
+_TOGETHER = 16
 _SHELL = "/bin/sh"
 
 
@@ -29,7 +32,11 @@ def ask_many(runner: Runner, commands: Iterable[Command], *, jobs: int) -> Itera
     numbered = enumerate(commands)
 
     def shells() -> Iterator[Command]:
-        while group := list(islice(numbered, _FIRST if len(groups) < jobs else _TOGETHER)):
+        for round in count():
+            share = _ROUNDS[round // jobs] if round // jobs < len(_ROUNDS) else _TOGETHER
+            group = list(islice(numbered, share))
+            if not group:
+                return
             groups.append(group)
             yield _shell([command for _, command in group], mark)
 
@@ -53,13 +60,13 @@ def _shell(commands: Sequence[Command], mark: str) -> Command:
         shared = dict(shared.items() & others)
     lines = []
     for place, command in enumerate(commands):
-        own = [f"{key}={_quoted(value)}" for key, value in items[place] if key not in shared]
-        words = [_quoted(_program(command)), *map(_quoted, command.argv[1:])]
+        own = [f"{key}={quoted(value)}" for key, value in items[place] if key not in shared]
+        words = [quoted(_program(command)), *map(quoted, command.argv[1:])]
         lines.append(f"{' '.join((*own, *words))}; set $?; echo; echo {mark} {place} $1")
     return Command(
         argv=(_SHELL, "-c", "\n".join(lines)),
         env=shared,
-        timeout=commands[0].timeout,
+        timeout=None if commands[0].timeout is None else commands[0].timeout * len(commands),
         stands_for=tuple(command.argv for command in commands),
     )
 
@@ -69,10 +76,6 @@ def _program(command: Command) -> str:
         return find_program(command.argv[0], command.env or {})
     except OSError:  # asked again by itself, it tells
         return command.argv[0]
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def _answers(completed: Completed, mark: str) -> dict[int, bytes]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gr2.model.event.workspace import MaterializedRepo, WorkspaceMaterialized
 from gr2.model.outcome import (
+    Issue,
     MutationResult,
     Operation,
     Result,
@@ -21,6 +22,7 @@ from gr2.ops.hook_seek import has_hooks
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.required_plugins import required_plugins
 from gr2.ops.steps import Outcome, run_steps
+from gr2.ops.strays import not_in_spec
 from gr2.session import Session
 from gr2.store.withheld import forget_withheld, withheld, withhold
 
@@ -47,11 +49,16 @@ class ApplyResult(MutationResult):
     unaffected: tuple[Operation, ...] = ()
 
 
+def _strays(session: Session, repos: Sequence[str], groups: Sequence[str]) -> list[Issue]:
+    return [] if repos or groups or session.asked.unit else not_in_spec(session)
+
+
 def plan(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str] = ()) -> PlanResult:
     """What `apply` with the same options would do. Reads files only: no network, nothing written."""
     chosen = select_repos(session, repos, groups)
     found = make_plan(session, chosen, whole=not repos and not groups, unit=session.asked.unit)
-    issues, operations = (*required_plugins(session), *found.issues), found.operations
+    strays = _strays(session, repos, groups)
+    issues, operations = (*required_plugins(session), *found.issues, *strays), found.operations
     if found.checkouts or has_hooks(session, found.lanes):
         from gr2.ops.hook_finish import plan_hooks
 
@@ -83,6 +90,7 @@ def apply(
         session.git.require()
         whole, accept = not repos and not groups, frozenset(accept_urls)
         found = make_plan(run.session, chosen, whole=whole, accept=accept, unit=session.asked.unit)
+        found.issues += _strays(session, repos, groups)
         outcome = run_steps(run, found.chains, label="apply", jobs=jobs)
         names = () if outcome.signum is not None else tuple(repo.name for repo in chosen)
         if names and has_hooks(run.session, found.lanes):

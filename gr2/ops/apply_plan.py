@@ -20,7 +20,6 @@ from gr2.model.url import canonical
 from gr2.ops.adopt_url import AcceptUrl, recorded_origin
 from gr2.ops.materialize import MakeCheckout, MakeUnit, SeedMirror, canonical_url, default_branch, unit_text
 from gr2.ops.steps import Step
-from gr2.ops.strays import not_in_spec
 from gr2.session import Session
 from gr2.store.lanes import read_lanes
 from gr2.store.mirrors import Mirror, MirrorKind, inspect_mirror
@@ -56,7 +55,7 @@ def make_plan(
     unit: str = "",
 ) -> Plan:
     """Look at the workspace and decide what is missing for `repos`, in the `unit` named alone if one is. `whole`: also
-    for the units themselves, and look for what the spec no longer names."""
+    for the units themselves."""
     found = Plan()
     units = tuple(each for each in session.spec.units if unit in {"", each.name})
     if whole:
@@ -65,8 +64,6 @@ def make_plan(
     found.lanes = lanes = tuple(read_lanes(session.layout, session.spec, (unit,) if unit else ()))
     for repo in repos:
         _RepoPlanner(session, repo, found, accept=repo.name in accept, shared=not unit, units=units).plan(lanes)
-    if whole and not unit:
-        found.issues += not_in_spec(session)
     return found
 
 

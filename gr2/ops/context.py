@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gr2.edges.files import is_inside
 from gr2.errors import Failed, Gr2Error, Invalid
+from gr2.model.hints import quoted
 from gr2.model.lane import Lane
 from gr2.model.names import nearest
 from gr2.model.spec import Repo, Unit
@@ -172,8 +173,6 @@ def lane_option(session: Workspace, unit: str, lane: str) -> str:
     ""."""
     if not session.asked.lane and not session.asked.unit:
         return ""
-    import shlex
-
     unnamed = Workspace(root=session.root, asked=replace(session.asked, lane="", unit=""))
     unnamed.__dict__["_spec"] = session.spec
     try:
@@ -182,7 +181,7 @@ def lane_option(session: Workspace, unit: str, lane: str) -> str:
         found = None
     if found is not None and (found.name, name) == (unit, lane):
         return ""
-    return f" --lane {shlex.quote(f'{unit}/{lane}')}"
+    return f" --lane {quoted(f'{unit}/{lane}')}"
 
 
 def _vanished(unit: Unit, name: str) -> Gr2Error:

@@ -111,8 +111,12 @@ def _add(run: Mutation, unit: Unit, lane: Lane, names: list[str], fence: Fence) 
 def _refuse_taken(session: Session, final: str, lane: Lane) -> None:
     path = session.layout.relative(final)
     refuse_links(session.root, path)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(os.path.dirname(final)):
+        raise Blocked("not_materialized", f"{folder} is not there", scope="lane", subject=lane.id, hint="gr2 apply")
     if not os.access(os.path.dirname(final), os.W_OK):
-        raise Blocked("read_only", f"cannot write {os.path.dirname(path)}", scope="lane", subject=lane.id)
+        hint = f"look at the permissions of {place_at(session.root, folder)}"
+        raise Blocked("read_only", f"cannot write {folder}", scope="lane", subject=lane.id, hint=hint)
     if os.path.lexists(final):
         message = f"something is at {path} already"
         raise Blocked(

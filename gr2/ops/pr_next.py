@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import field
 
 from gr2.model.group import Blocker, Child, Group, GroupState, merge_order
-from gr2.model.hints import quoted
+from gr2.model.hints import git_at
 from gr2.model.records import dataclass
 from gr2.ops.pr_group import GroupResult, Work
 
@@ -46,11 +45,12 @@ class GroupView(GroupResult):
 
 @dataclass(frozen=True, kw_only=True)
 class Commands:
-    """What can be typed about `group`. option: what names its lane, "" where that goes without saying; checkouts: where
-    those of the lane are, from the current directory, by repo; newer: whether some have commits that are in no pull
-    request yet."""
+    """What can be typed about `group`. root: the workspace's; option: what names its lane, "" where that goes without
+    saying; checkouts: where those of the lane are in the workspace, by repo; newer: whether some have commits that are
+    in no pull request yet."""
 
     group: Group
+    root: str = ""
     option: str = ""
     checkouts: Mapping[str, str] = field(default_factory=dict)
     newer: bool = False
@@ -93,21 +93,15 @@ class Commands:
         }.get(Blocker(blocker)) or self.against(child, blocker)
 
     def _merge_base(self, child: Child) -> str:
-        path = self.checkouts.get(child.repo, ".")
-        where = "" if path == "." else f" -C {quoted(path)}"
-        return f"git{where} pull --no-rebase origin {quoted(child.base)}"
+        return git_at(self.root, self.checkouts[child.repo], "pull", "--no-rebase", "origin", child.base)
 
 
 def commands_of(work: Work, *, newer: bool = False) -> Commands:
-    """What can be typed about the lane's group, where the caller stands. newer: see `Commands`."""
-    layout, here = work.session.layout, os.path.realpath(work.session.asked.cwd)
-    checkouts = {
-        child.repo: os.path.relpath(
-            os.path.realpath(layout.lane_checkout(work.unit.path, work.lane.name, child.repo)), here
-        )
-        for child in work.existing.prs
-    }
-    return Commands(group=work.existing, option=work.lane_option, checkouts=checkouts, newer=newer)
+    """What can be typed about the lane's group. newer: see `Commands`."""
+    top = f"{work.unit.path}/lanes/{work.lane.name}/repos"
+    checkouts = {child.repo: f"{top}/{child.repo}" for child in work.existing.prs}
+    root = work.session.root
+    return Commands(group=work.existing, root=root, option=work.lane_option, checkouts=checkouts, newer=newer)
 
 
 def order_of(work: Work) -> tuple[str, ...]:

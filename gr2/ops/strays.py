@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
+from gr2.edges.files import read_regular
 from gr2.edges.git.refs import head_commit
 from gr2.model.hints import place_at
 from gr2.model.lane import LaneState
@@ -68,10 +69,10 @@ def _left_of_lanes(session: Session, gone: Sequence[str]) -> Iterator[tuple[str,
 def _lender(session: Session, path: str) -> str:
     """The repo whose mirror the checkout at `path` borrows objects from, "" for none."""
     try:
-        with open(session.layout.at(f"{path}/.git/objects/info/alternates"), encoding="utf-8") as file:
-            first = file.readline().rstrip("\n")
-    except (OSError, UnicodeDecodeError):
+        data = read_regular(session.layout.at(f"{path}/.git/objects/info/alternates"), limit=1 << 16)
+    except OSError:
         return ""
+    first = os.fsdecode((data or b"").split(b"\n", 1)[0])
     mirror, objects = os.path.split(first)
     inside = objects == "objects" and os.path.dirname(mirror) == session.layout.mirrors
     return os.path.basename(mirror).removesuffix(".git") if inside else ""
@@ -80,7 +81,7 @@ def _lender(session: Session, path: str) -> str:
 def _entries(path: str) -> list[str]:
     try:
         return sorted(os.listdir(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return []
 
 

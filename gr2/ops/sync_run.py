@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gr2.edges.clock import timestamp
 from gr2.errors import Blocked, Gr2Error, Interrupted
 from gr2.model.event.sync import SyncConflict
+from gr2.model.hints import quoted
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, Seen
@@ -79,8 +80,6 @@ def sync_run(session: Session, selection: Selection, options: SyncOptions) -> Sy
 
 def command_line(selection: Selection, options: SyncOptions) -> str:
     """What to type for the same sync again."""
-    import shlex
-
     words = ["gr2", "sync", "run"]
     for flag, names in (
         ("--lane", selection.lanes),
@@ -100,7 +99,7 @@ def command_line(selection: Selection, options: SyncOptions) -> str:
     words += [flag for flag, is_on in (("--yes", options.yes), ("--keep-going", options.keep_going)) if is_on]
     words += ["--offline"] if options.offline else []
     words += ["--wait", f"{options.wait:g}"] if options.wait else []
-    return shlex.join(words)
+    return " ".join(map(quoted, words))
 
 
 @dataclass

@@ -43,9 +43,11 @@ def _replayed(ask: Ask, head: str, to: str, base: str) -> Iterator[tuple[str, st
     rows = ask("rev-list", "--reverse", "--topo-order", "--no-merges", "--parents", own, "--").decode().splitlines()
     here = to
     for commit, *parents in (row.split() for row in rows):
-        parent = _commit(ask, _tree(ask, parents[0]) if parents else ask("mktree", input=b"").decode().strip())
-        ours = _commit(ask, _tree(ask, here), parent)
-        after, is_clean = _merged(ask, ours, _commit(ask, _tree(ask, commit), parent))
+        if parents:
+            after, is_clean = _merged(ask, _commit(ask, here, parents[0]), commit)
+        else:
+            nothing = ask("commit-tree", ask("mktree", input=b"").decode().strip(), "-m", "gr2").decode().strip()
+            after, is_clean = _merged(ask, _commit(ask, here, nothing), _commit(ask, commit, nothing))
         yield here, after
         if not is_clean:
             return
@@ -59,14 +61,9 @@ def _merged(ask: Ask, ours: str, theirs: str) -> tuple[str, bool]:
     return fields[0].decode(), len(fields) == 2
 
 
-def _tree(ask: Ask, name: str) -> str:
-    return ask("rev-parse", "--verify", f"{name}^{{tree}}").decode().strip()
-
-
-def _commit(ask: Ask, tree: str, *parents: str) -> str:
-    """A commit for a moment, so that git takes `parents` for the base of a merge."""
-    named = [word for parent in parents for word in ("-p", parent)]
-    return ask("commit-tree", tree, *named, "-m", "gr2").decode().strip()
+def _commit(ask: Ask, name: str, parent: str) -> str:
+    """A commit for a moment, with the files of the commit or tree `name`: a merge takes `parent` for its base."""
+    return ask("commit-tree", f"{name}^{{tree}}", "-p", parent, "-m", "gr2").decode().strip()
 
 
 def _changes(ask: Ask, before: str, after: str) -> Iterator[tuple[str, str]]:

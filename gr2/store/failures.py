@@ -150,7 +150,7 @@ def read_markers(layout: Layout, operation_id: str) -> tuple[Marker, ...]:
     try:
         shared = {name: found.get(name) for name in ("version", "operation", "partial_state")}
         return tuple(_marker({**each, **shared}, operation_id) for each in (found, *found.get("others", ())))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         path = marker_path(layout, operation_id)
         raise Failed("state_unreadable", f"{path} is not a failure marker", hint="gr2 doctor") from error
 
@@ -164,7 +164,7 @@ def _marker(found: Mapping[str, Any], operation_id: str) -> Marker:
         partial_state=PartialState(
             **{name: tuple(map(str, partial.get(name, ()))) for name in PartialState.__dataclass_fields__}
         ),
-        resolved=dict(found["resolved"]) if found.get("resolved") else None,
+        resolved={key: found["resolved"][key] for key in ("resolution", "by", "at")} if found.get("resolved") else None,
         escalated=dict(found["escalated"]) if found.get("escalated") else None,
         **{name: str(found.get(name, "")) for name in _TEXTS},
     )

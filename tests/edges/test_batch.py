@@ -110,3 +110,15 @@ def test_the_commands_may_still_be_found_out_while_the_first_are_asked() -> None
 
     assert index < 8
     assert len(given) < 50
+
+
+def test_a_few_questions_are_asked_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the others to be asked; one that waits in vain is asked again, which shows."""
+    there, log = tmp_path / "there", tmp_path / "log"
+    there.mkdir()
+    wait = f"for turn in $(seq 100); do test $(ls {there} | wc -l) = 4 && exit; sleep 0.1; done; exit 1"
+
+    found = ask([sh(f"echo asked >>{log}; touch {there}/$N; {wait}", N=str(number)) for number in range(4)], jobs=4)
+
+    assert [done.exit_code for done in found] == [0] * 4
+    assert log.read_text().splitlines() == ["asked"] * 4

@@ -158,3 +158,14 @@ def test_the_journal_of_a_checkout_names_nothing_outside(
     assert victim() == VICTIM
     assert shop.read("repos/app/.git/config") == config
     assert not [run.stderr for run in ran if "Traceback" in run.stderr]
+
+
+def test_a_fifo_where_a_stray_checkout_names_what_it_borrows_keeps_nobody_waiting(world: World) -> None:
+    world.write_spec(repos=("app",), units=())
+    assert world.call("apply").exit_code == 0
+    os.makedirs(world.path(".grip/cache/repos/gone.git"))
+    os.makedirs(world.path("repos/x/.git/objects/info"))
+    os.mkfifo(world.path("repos/x/.git/objects/info/alternates"))
+
+    for command in (("plan",), ("status",), ("sync", "status"), ("sync", "run"), ("doctor",)):
+        assert world.gr2(*command).exit_code != 70

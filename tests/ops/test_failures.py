@@ -390,3 +390,12 @@ def test_a_hook_that_was_asked_for_and_fails_is_a_failure_whatever_it_means_to_o
     assert (ran.exit_code, ran.json["status"], ran.codes) == (1, "failed", codes)
     assert [event["exit_code"] for event in events(world, "hook.failed")] == [1]
     assert markers(world) == []
+
+
+def test_a_marker_whose_decision_cannot_be_read_is_told(world: World) -> None:
+    world.write_spec(repos=("app",), units=())
+    marker = {"version": 1, "operation_id": "op_0123456789ab", "operation": "apply", "resolved": "yes"}
+    world.write(".grip/state/failures/op_0123456789ab.json", json.dumps(marker))
+
+    assert "state_unreadable" in world.call("failures", "list", "--json").codes
+    assert world.call("status").exit_code != 70

@@ -105,7 +105,8 @@ def test_what_is_said_to_type_against_a_conflict_works_when_typed(stage: Stage) 
     (issue,) = stage.call("pr", "merge").json["issues"]
     pull, _, create = stage.call("pr", "status").json["next"].partition(" && ")
 
-    assert (pull, create) == ("git -C repos/api pull --no-rebase origin main", "gr2 pr create")
+    where = stage.world.path(checkout)
+    assert (pull, create) == (f"git -C {where} pull --no-rebase origin main", "gr2 pr create")
     assert issue["hint"] == f"{pull}, resolve and commit, then {create}"
     stage.world.git(LANE, *shlex.split(pull)[1:], check=False)
     assert stage.world.git(checkout, "status", "--porcelain") == "AA new.txt"
