@@ -93,7 +93,8 @@ class Commands:
         }.get(Blocker(blocker)) or self.against(child, blocker)
 
     def _merge_base(self, child: Child) -> str:
-        return git_at(self.root, self.checkouts[child.repo], "pull", "--no-rebase", "origin", child.base)
+        path = self.checkouts.get(child.repo, ".")
+        return git_at(self.root, path, "pull", "--no-rebase", "origin", child.base)
 
 
 def commands_of(work: Work, *, newer: bool = False) -> Commands:

@@ -92,7 +92,7 @@ def show_group(result: GroupView, screen: Screen) -> None:
     linked_table(screen, ("", "PR", "STATE", "CHECKS", "REVIEWS", "BLOCKED BY"), rows)
     if result.next:
         screen.line()
-        screen.parts("next: ", (result.next, "command"))
+        screen.parts("next: ", (screen.typed(result.next), "command"))
 
 
 def _row(place: int, child: Child) -> list[Cell]:
