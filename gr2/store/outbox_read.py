@@ -39,18 +39,19 @@ class EventLog:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # The current file is opened before the archives are listed: one that is renamed in between is then in both.
-        current = open_log(self._path)
+        current, is_archive = open_log(self._path), False
         try:
             for name in self._wanted(current):
                 descriptor = _open_archive(os.path.join(self._folder, name))
                 if descriptor is None:
                     continue
                 try:
-                    if current is None or not os.path.sameopenfile(descriptor, current):
-                        yield from self._events(descriptor)
+                    # It is read in its place among them: others may have been filled since.
+                    is_archive = is_archive or (current is not None and os.path.sameopenfile(descriptor, current))
+                    yield from self._events(descriptor)
                 finally:
                     os.close(descriptor)
-            if current is not None:
+            if current is not None and not is_archive:
                 yield from self._events(current)
         finally:
             if current is not None:

@@ -236,3 +236,22 @@ def test_a_rotation_before_the_archives_are_listed_repeats_nothing(
     monkeypatch.setattr(outbox_read, "archive_names", rotated_first)
 
     assert read(tmp_path) == [1, 2, 3]
+
+
+def test_two_rotations_before_the_archives_are_listed_keep_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emit(tmp_path, 20, max_bytes=2000)
+    real = outbox_read.archive_names
+
+    def rotated_first(folder: str) -> list[str]:
+        monkeypatch.setattr(outbox_read, "archive_names", real)
+        emit(tmp_path, 40, max_bytes=2000)
+        return real(folder)
+
+    monkeypatch.setattr(outbox_read, "archive_names", rotated_first)
+
+    found = read(tmp_path, since=1)
+
+    assert found == list(range(2, len(found) + 2))
+    assert len(found) > 20
