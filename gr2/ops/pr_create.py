@@ -13,6 +13,7 @@ from gr2.edges.clock import timestamp
 from gr2.errors import Blocked, Invalid
 from gr2.model.event.pr import CreatedPr, PrCreated
 from gr2.model.group import Child, Group, GroupState, PullStatus
+from gr2.model.hints import quoted
 from gr2.model.names import is_ref
 from gr2.model.outcome import Issue, run_status
 from gr2.model.platform_error import AlreadyExists, OutcomeUnknown, PlatformError
@@ -346,42 +347,32 @@ def _tell_created(work: Work) -> None:
 
 
 def _kept(work: Work, request: CreateRequest, made: Sequence[str]) -> Iterator[Issue]:
-    """A non-blocking issue for each pull request that was there before, and is not what was asked for."""
+    """A non-blocking issue for each way in which a pull request that was there before is not what was asked for."""
     for child in work.existing.prs:
         if child.repo in made or child.pr_number is None or not child.is_live:
             continue
-        facts = {"repo": child.repo, "pr_number": child.pr_number}
         title = work.journal.titles.get(child.repo, work.existing.title)
         if request.title not in {None, title, work.existing.title}:
-            yield Issue(
-                code="pr_kept",
-                scope="platform",
-                subject=child.name,
-                message=f"{child.name} is there already, and keeps its title",
-                hint="change its title on the platform",
-                blocking=False,
-                details={**facts, "title": title, "asked": request.title},
-            )
+            said = {"title": title, "asked": request.title}
+            yield _kept_one(child, "keeps its title", "change its title on the platform", said)
         if request.base not in {"", child.base}:
-            yield Issue(
-                code="pr_kept",
-                scope="platform",
-                subject=child.name,
-                message=f"{child.name} is there already, and stays a pull request into {child.base}",
-                hint=f"change its base on the platform, or close it and create again with --base {request.base}",
-                blocking=False,
-                details={**facts, "base": child.base, "asked": request.base},
-            )
+            hint = f"change its base on the platform, or close it and create again with --base {quoted(request.base)}"
+            said = {"base": child.base, "asked": request.base}
+            yield _kept_one(child, f"stays a pull request into {child.base}", hint, said)
         if request.draft and child.status != "draft":
-            yield Issue(
-                code="pr_kept",
-                scope="platform",
-                subject=child.name,
-                message=f"{child.name} is there already, and is no draft",
-                hint="make it a draft on the platform",
-                blocking=False,
-                details={**facts, "draft": False},
-            )
+            yield _kept_one(child, "is no draft", "make it a draft on the platform", {"draft": False})
+
+
+def _kept_one(child: Child, how: str, hint: str, said: Mapping[str, object]) -> Issue:
+    return Issue(
+        code="pr_kept",
+        scope="platform",
+        subject=child.name,
+        message=f"{child.name} is there already, and {how}",
+        hint=hint,
+        blocking=False,
+        details={"repo": child.repo, "pr_number": child.pr_number, **said},
+    )
 
 
 def _last_look(work: Work) -> list[Issue]:
