@@ -183,8 +183,8 @@ def mutation(
     refuse_newer_spec(session)
     refuse_linked_directories(session.layout)
     operation_id = session.ids.operation()
-    outbox = open_outbox(session)
     with ExitStack() as stack:
+        outbox = stack.enter_context(open_outbox(session))
         if lock is not None:
             stack.enter_context(_locked(session, lock, operation_id, session.wait_seconds if wait is None else wait))
         if constraints:

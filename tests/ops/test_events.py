@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -133,3 +134,13 @@ def test_a_followed_tail_shows_what_is_added_until_a_signal_comes(busy: World) -
 
 def test_the_schemas_of_all_types_are_given() -> None:
     assert "lane.created" in events_schema().events
+
+
+def test_a_command_leaves_no_file_of_the_log_open(world: World) -> None:
+    world.write_spec()
+    world.call("lane", "create", "alpha/feat")
+    before = sorted(os.listdir("/dev/fd"))
+
+    world.call("lane", "enter", "alpha/feat")
+
+    assert sorted(os.listdir("/dev/fd")) == before
