@@ -166,9 +166,10 @@ def test_two_thousand_kills_lose_nothing_for_four_readers(tmp_path: Path) -> Non
             argv = [sys.executable, "-c", READER, str(tmp_path)]
             readers.append(subprocess.Popen(argv, stdout=file, cwd=PROJECT))
     told: set[tuple[int, str]] = set()
-    kills = 0
+    kills = turn = 0
     while kills < 2000:
-        writers = [start_writer(tmp_path, f"k{kills}w{number}", 1000) for number in range(8)]
+        turn += 1
+        writers = [start_writer(tmp_path, f"t{turn}w{number}", 1000) for number in range(8)]
         begun = first_line(writers[0])
         time.sleep(chance.random() * 0.3)
         for writer in writers:
