@@ -171,15 +171,12 @@ def note_leaving(session: Session, unit: Unit, lane: Lane, operation_id: str, fe
 
 
 def _saved_by(session: Session, unit: Unit, lane: Lane, operations: Sequence[str]) -> list[Saved]:
-    from gr2.store.saved import all_saved
+    from gr2.store.saved import SavedKind, live_saved
 
     return [
         saved
-        for saved in all_saved(session.layout)[0]
-        if saved.operation_id in operations
-        and (saved.unit, saved.lane) == (unit.name, lane.name)
-        and saved.is_waiting
-        and saved.in_checkout
+        for saved in live_saved(session.layout, SavedKind.STASH, SavedKind.DISCARD)
+        if saved.operation_id in operations and (saved.unit, saved.lane) == (unit.name, lane.name)
     ]
 
 

@@ -84,7 +84,7 @@ class DeadOperation:
 def refuse_linked_directories(layout: Layout) -> None:
     """Raise Blocked `path_conflict` when one of gr2's own directories is a link, as it may be in a workspace that came
     from somebody else: what gr2 clears away there would be another's."""
-    for folder in (layout.grip, layout.state, layout.events):
+    for folder in (layout.grip, layout.state, layout.saved, layout.events):
         try:
             with os.scandir(folder) as entries:
                 links = [folder] if os.path.islink(folder) else []

@@ -1,12 +1,16 @@
-"""Records of saved work: `.grip/state/saved/<id>.json`, one for everything that was stashed, discarded, overwritten or
-archived. Where the bytes are depends on the kind; the record finds them (contract, page 1, "Saved work").
+"""Records of saved work, one for everything that was stashed, discarded, overwritten or archived. Where the bytes are
+depends on the kind; the record finds them (contract, page 1, "Saved work").
+
+A record is `.grip/state/saved/<kind>/<id>.json` while its work can be had back and was not yet, then
+`.grip/state/saved/ended/<id>.json` until `gc`: entering a lane reads what waits, not what a month has put back. Work
+does not begin to wait again, so where a crash left a record in both, the ended one is true.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -22,6 +26,7 @@ from gr2.store.state_file import read_state, write_state
 
 VERSION = 1
 KEPT_DAYS = 30
+_ENDED = "ended"
 _SAVED_ID = re.compile(r"sv_[0-9a-f]{12}").fullmatch
 
 
@@ -97,6 +102,11 @@ class Saved:
         return (self.kind, self.state, self.path) == (SavedKind.OVERWRITE, SavedState.KEPT, path)
 
     @property
+    def folder(self) -> str:
+        """The directory of its record, below that of all records."""
+        return self.kind.value if self.is_waiting else _ENDED
+
+    @property
     def in_checkout(self) -> bool:
         """Whether its bytes are objects of the checkout it came from."""
         return self.kind in {SavedKind.STASH, SavedKind.DISCARD}
@@ -107,9 +117,8 @@ def is_saved_id(text: str) -> bool:
     return _SAVED_ID(text) is not None
 
 
-def record_path(layout: Layout, saved_id: str) -> str:
-    """Where the record is."""
-    return os.path.join(layout.saved, f"{saved_id}.json")
+def _record_path(layout: Layout, folder: str, saved_id: str) -> str:
+    return os.path.join(layout.saved, folder, f"{saved_id}.json")
 
 
 def copy_path(layout: Layout, saved_id: str) -> str:
@@ -124,7 +133,9 @@ def trash_path(layout: Layout, saved_id: str) -> str:
 
 def write_saved(layout: Layout, saved: Saved) -> Saved:
     """Write the record, replacing the one of the same id, and give it back."""
-    write_state(record_path(layout, saved.id), vars(saved), version=VERSION)
+    write_state(_record_path(layout, saved.folder, saved.id), vars(saved), version=VERSION)
+    if saved.folder == _ENDED:
+        _remove(_record_path(layout, saved.kind.value, saved.id))
     return saved
 
 
@@ -137,8 +148,13 @@ def set_state(doors: Doors, saved: Saved, state: SavedState, **changes: Any) -> 
 
 def remove_saved(layout: Layout, saved_id: str) -> None:
     """Forget the record. What it named must be gone, or back in its place."""
+    for folder in (*SavedKind, _ENDED):  # the ended one last: a record left beside it must not count again
+        _remove(_record_path(layout, folder, saved_id))
+
+
+def _remove(path: str) -> None:
     try:
-        os.unlink(record_path(layout, saved_id))
+        os.unlink(path)
     except FileNotFoundError:
         return
 
@@ -147,7 +163,14 @@ def read_saved(layout: Layout, saved_id: str) -> Saved | None:
     """The record, None when there is none. Raises Failed `state_unreadable`."""
     if not is_saved_id(saved_id):
         return None
-    path = record_path(layout, saved_id)
+    for folder in (_ENDED, *SavedKind, _ENDED):  # once more: it may end between two looks
+        found = _read(_record_path(layout, folder, saved_id), saved_id)
+        if found is not None:
+            return found
+    return None
+
+
+def _read(path: str, saved_id: str) -> Saved | None:
     found = read_state(path, version=VERSION)
     if found is None:
         return None
@@ -191,46 +214,53 @@ def unknown_saved(saved_id: str) -> Invalid:
 
 def all_saved(layout: Layout) -> tuple[list[Saved], list[Gr2Error]]:
     """Every record, oldest first, whatever its state; and what could not be read."""
-    try:
-        names = sorted(os.listdir(layout.saved))
-    except FileNotFoundError:
-        return [], []
-    found: list[Saved] = []
+    return _records(layout, (*SavedKind, _ENDED))
+
+
+def live_saved(layout: Layout, *kinds: SavedKind) -> list[Saved]:
+    """The records of these kinds whose work can be had back and was not yet, oldest first."""
+    return [saved for saved in _records(layout, kinds)[0] if saved.is_waiting]
+
+
+def _records(layout: Layout, folders: Iterable[str]) -> tuple[list[Saved], list[Gr2Error]]:
+    found: dict[str, Saved] = {}
     broken: list[Gr2Error] = []
-    for name in names:
-        if not name.endswith(".json") or name.startswith("."):
-            continue
-        try:
-            saved = read_saved(layout, name.removesuffix(".json"))
-        except Gr2Error as error:
-            broken.append(error)
-            continue
-        if saved is not None:
-            found.append(saved)
-    return sorted(found, key=lambda saved: (saved.created_at, saved.id)), broken
+    for folder in folders:
+        for saved_id in _ids_in(layout, folder):
+            if folder != _ENDED and os.path.lexists(_record_path(layout, _ENDED, saved_id)):
+                continue
+            try:
+                saved = _read(_record_path(layout, folder, saved_id), saved_id)
+            except Gr2Error as error:
+                broken.append(error)
+                continue
+            if saved is not None:
+                found[saved_id] = saved
+    return sorted(found.values(), key=lambda saved: (saved.created_at, saved.id)), broken
 
 
-def waiting(layout: Layout, *, unit: str, lane: str, kind: SavedKind = SavedKind.STASH) -> list[Saved]:
-    """The saved work of a lane that waits to be put back, oldest first.
+def _ids_in(layout: Layout, folder: str) -> list[str]:
+    try:
+        names = os.listdir(os.path.join(layout.saved, folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(
+        saved_id for name in names if is_saved_id(saved_id := name.removesuffix(".json")) and saved_id != name
+    )
 
-    A stash that its owner took or dropped with git itself no longer waits (it can still be had back).
+
+def waiting(layout: Layout, *, unit: str, lane: str) -> list[Saved]:
+    """The stashes of a lane that wait to be put back, oldest first.
+
+    One that its owner took or dropped with git itself no longer waits (it can still be had back).
     """
-    return [
-        saved
-        for saved in all_saved(layout)[0]
-        if (saved.unit, saved.lane, saved.kind) == (unit, lane, kind)
-        and saved.is_waiting
-        and not _was_taken(layout, saved)
-    ]
+    mine = [saved for saved in live_saved(layout, SavedKind.STASH) if (saved.unit, saved.lane) == (unit, lane)]
+    return [saved for saved in mine if not _was_taken(layout, saved)]
 
 
 def waiting_stashes(layout: Layout) -> list[Saved]:
     """The stashes of the whole workspace that wait like that, read in one go."""
-    return [
-        saved
-        for saved in all_saved(layout)[0]
-        if saved.kind is SavedKind.STASH and saved.is_waiting and not _was_taken(layout, saved)
-    ]
+    return [saved for saved in live_saved(layout, SavedKind.STASH) if not _was_taken(layout, saved)]
 
 
 def _was_taken(layout: Layout, saved: Saved) -> bool:

@@ -21,8 +21,8 @@ from gr2.store.saved import (
     Saved,
     SavedKind,
     SavedState,
-    all_saved,
     copy_path,
+    live_saved,
     remove_saved,
     set_state,
     trash_path,
@@ -63,7 +63,7 @@ def keep_overwritten(
     if by_link:
         data["by_link"] = by_link
     moment = timestamp(doors.clock.now())
-    for kept in all_saved(doors.layout)[0]:
+    for kept in live_saved(doors.layout, SavedKind.OVERWRITE):
         # A gr2 that was killed before it could replace the file has kept it already.
         if kept.is_overwrite_of(path) and kept.data == data and _is_copy(doors, kept, full):
             return write_saved(doors.layout, replace(kept, created_at=moment, operation_id=operation_id))
@@ -244,8 +244,8 @@ def finish_archives(doors: Doors, *, unit: str | None = None, lane: str = "") ->
     """Finish archivings that were cut short: those of a lane, or (`unit` None) all. One of which nothing was moved yet
     is forgotten. Gives those that are now complete. Call it with the workspace lock held."""
     finished = []
-    for saved in all_saved(doors.layout)[0]:
-        if saved.kind is not SavedKind.ARCHIVE or saved.state is not SavedState.SAVING:
+    for saved in live_saved(doors.layout, SavedKind.ARCHIVE):
+        if saved.state is not SavedState.SAVING:
             continue
         if unit is not None and (saved.unit, saved.lane) != (unit, lane):
             continue

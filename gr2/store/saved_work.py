@@ -21,8 +21,8 @@ from gr2.store.saved import (
     Saved,
     SavedKind,
     SavedState,
-    all_saved,
     find_saved,
+    live_saved,
     read_saved,
     remove_saved,
     set_state,
@@ -245,11 +245,7 @@ class SavedWork:
         layout = self._doors.layout
         if os.path.isdir(Place.checkout(layout.at(saved.path)).git_dir):
             return
-        archives = [
-            other.id
-            for other in all_saved(layout)[0]
-            if other.kind is SavedKind.ARCHIVE and other.is_waiting and is_inside(saved.path, other.path)
-        ]
+        archives = [other.id for other in live_saved(layout, SavedKind.ARCHIVE) if is_inside(saved.path, other.path)]
         raise Blocked(
             "path_conflict",
             f"the checkout {saved.path} that holds this work is not there",

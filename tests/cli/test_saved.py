@@ -244,7 +244,7 @@ def test_an_unknown_id_is_invalid(shop: World, verb: str, saved_id: str) -> None
 
 def test_a_damaged_record_hides_no_other(shop: World) -> None:
     saved_id = put_away(shop)
-    shop.write(".grip/state/saved/sv_ffffffffffff.json", "{")
+    shop.write(".grip/state/saved/stash/sv_ffffffffffff.json", "{")
 
     ran = shop.call("saved", "list", "--json")
 

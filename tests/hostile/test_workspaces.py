@@ -58,7 +58,18 @@ def victim(world: World) -> Callable[[], dict[str, str]]:
     return files
 
 
-OWN = ["tmp", "state", "trash", "events", "cache", "state/logs", "state/locks", "state/saved", "events/hook_output"]
+OWN = [
+    "tmp",
+    "state",
+    "trash",
+    "events",
+    "cache",
+    "state/logs",
+    "state/locks",
+    "state/saved",
+    "state/saved/stash",
+    "events/hook_output",
+]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -68,6 +79,7 @@ def test_a_directory_of_gr2s_that_is_a_link_leads_nowhere(
     path = shop.path(f".grip/{name}")
     if os.path.exists(path):
         os.rename(path, path + ".aside")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     os.symlink(os.path.join(shop.base, "victim"), path)
 
     ran = {command: shop.call(*command) for command in COMMANDS}
@@ -117,7 +129,7 @@ def test_a_record_of_saved_work_names_nothing_outside(
     shop: World, victim: Callable[[], dict[str, str]], record: str
 ) -> None:
     os.symlink("../victim", shop.path("out"))
-    shop.write(".grip/state/saved/sv_000000000000.json", record)
+    shop.write(f".grip/state/saved/{json.loads(record)['kind']}/sv_000000000000.json", record)
     shop.write(".grip/trash/sv_000000000000/b", "bait\n")
 
     for command in (*COMMANDS, ("saved", "restore", "sv_000000000000"), ("saved", "drop", "sv_000000000000"), ("gc",)):
@@ -146,7 +158,7 @@ def test_the_journal_of_a_checkout_names_nothing_outside(
 ) -> None:
     layout = shop.session().layout
     config = shop.read("repos/app/.git/config")
-    shop.write(".grip/state/saved/sv_000000000000.json", _saved(kind="stash", state="kept", path="repos/app"))
+    shop.write(".grip/state/saved/stash/sv_000000000000.json", _saved(kind="stash", state="kept", path="repos/app"))
     for place in ("repos/app", "agents/alpha/lanes/feat/repos/app"):
         journal = {"version": 1, "path": place, "what": "update", "since_ns": 0, "strategy": "", "operation_id": "op_1"}
         shop.write(journal_path(layout, place), json.dumps({**journal, **facts}))
