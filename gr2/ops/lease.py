@@ -51,6 +51,7 @@ class Fence:
         self._watch: Watch | None = None
         self._last_token = 0
         self._mine: list[Lease] = []
+        self._began = session.clock.monotonic()
         table = _leases(session, unit, lane)
         if table is not None:
             from gr2.ops.lease_grant import moment_of, refuse
@@ -74,8 +75,13 @@ class Fence:
         if gone and table.last_token != self._last_token:
             # Given back by another process of this actor, and granted to somebody since.
             raise lost_error(self._unit, self._lane, as_lost(gone[0]))
-        if self._mine and self._watch is None:
+        if self._mine and self._watch is None and self._takes_long():
             self._new_watch().look()
+
+    def _takes_long(self) -> bool:
+        from gr2.ops.lease_watch import NOTICE_SECONDS
+
+        return self._session.clock.monotonic() - self._began >= NOTICE_SECONDS
 
     def _new_watch(self) -> Watch:
         from gr2.ops.lease_watch import Watch

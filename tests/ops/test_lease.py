@@ -312,6 +312,17 @@ def test_a_fence_renews_the_lease_of_a_command_that_takes_long(shop: World) -> N
     assert lease_show(session_of(shop), LANE).leases[0].token == 1
 
 
+def test_a_short_command_leaves_the_lease_as_long_as_it_was(shop: World) -> None:
+    lease_acquire(session_of(shop), LANE, ttl=100)
+    shop.clock.advance(60)
+
+    with guard(session_of(shop), "alpha", "feat") as fence:
+        fence.recheck()
+    guard(session_of(shop), "alpha", "feat").recheck()
+
+    assert lease_show(session_of(shop), LANE).leases[0].seconds_left == 40
+
+
 def test_a_command_holds_its_lease_and_releases_it(shop: World) -> None:
     session = session_of(shop)
     with (
