@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gr2.edges.git.refs import read_refs
+from gr2.edges.git.worktrees import linked_worktrees
 from gr2.model.checkout import RepoRow
 from gr2.model.hints import git_at, quoted
 from gr2.model.lane import Lane
@@ -17,14 +18,17 @@ from gr2.session import Session
 
 
 def kept_only_here(session: Session, unit: Unit, lane: Lane, rows: Sequence[RepoRow]) -> list[Issue]:
-    """Why the checkouts of `rows` should stay: a merge or rebase in progress, uncommitted work, unpushed commits of any
-    local branch, saved work that waits, stash entries. Raises GitError when git cannot answer."""
+    """Why the checkouts of `rows` should stay: a merge or rebase in progress, uncommitted work, linked worktrees,
+    unpushed commits of any local branch, saved work that waits, stash entries.
+
+    Raises GitError when git cannot answer."""
     present = [row for row in rows if row.exists]
     reader = WorkReader(session)
     reader.prefetch(present)
     issues: list[Issue] = []
     for row in present:
         issues += _dirt(session, lane, row)
+        issues += _worktrees(session, lane, row)
         issues += _commits(session, reader, lane, row)
     return [*issues, *_saved(session, unit, lane, present)]
 
@@ -43,6 +47,20 @@ def _dirt(session: Session, lane: Lane, row: RepoRow) -> Iterator[Issue]:
             message=f"{row.repo} has uncommitted work ({count} {'file' if count == 1 else 'files'})",
             hint="commit it, or add --force, which keeps it in the trash for 30 days",
             details={"repo": row.repo, "path": row.path},
+        )
+
+
+def _worktrees(session: Session, lane: Lane, row: RepoRow) -> Iterator[Issue]:
+    """Those that somebody made by hand: without the checkout git works in none of them."""
+    found = linked_worktrees(os.path.join(session.layout.at(row.path), ".git"))
+    if found:
+        yield Issue(
+            code="dirty_lane_repo",
+            scope="lane",
+            subject=f"{row.repo} ({lane.id})",
+            message=f"{row.repo} has a linked worktree that would stop working: {', '.join(found)}",
+            hint=f"{git_at(session.root, row.path, 'worktree', 'remove', found[0])}, or add --force",
+            details={"repo": row.repo, "path": row.path, "worktrees": found},
         )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from gr2.errors import Blocked
 from gr2.model.hints import git_at, quoted
+from gr2.model.lane import clash, next_ports
 from gr2.model.outcome import Issue, MutationResult, Result, Status, read_status
 from gr2.model.records import dataclass
+from gr2.model.spec import Unit
 from gr2.ops.mutation import mutation
 from gr2.session import Session
+from gr2.store.lanes import read_lane, read_lanes, write_lane
 from gr2.store.saved import Saved, SavedKind, SavedState, all_saved, find_saved, read_saved, unknown_saved
 from gr2.store.saved_files import drop_files, restore_archive, restore_overwritten
 from gr2.store.saved_work import SavedWork
@@ -106,7 +110,8 @@ def saved_restore(session: Session, saved_id: str, *, to: str = "") -> SavedRest
     """Put saved work back where it was, or (`to`, absolute) write its files to a new place.
 
     Never overwrites other work: `restore_conflict`, and all stays as it was. Restoring again what is in its place
-    changes nothing. Raises Invalid `unknown_saved`, Blocked `operation_in_progress`, `path_conflict`.
+    changes nothing. A lane whose ports another has taken meanwhile gets new ones. Raises Invalid `unknown_saved`,
+    Blocked `operation_in_progress`, `path_conflict`, `lane_name_conflict`.
     """
     saved = find_saved(session.layout, saved_id)
     if to and os.path.lexists(to) and not os.access(os.path.dirname(to) or "/", os.W_OK):
@@ -132,6 +137,9 @@ def _shown(session: Session, path: str) -> str:
 
 def _restore(session: Session, saved: Saved, to: str) -> tuple[Issue, ...]:
     if saved.kind is SavedKind.ARCHIVE:
+        unit = session.spec.unit(saved.unit)
+        if unit is not None and not to and saved.path == f"{unit.path}/lanes/{saved.lane}":
+            return _restore_lane(session, unit, saved)
         return restore_archive(session, saved, to=to)
     if saved.kind is SavedKind.OVERWRITE:
         return restore_overwritten(session, saved, to=to)
@@ -139,6 +147,27 @@ def _restore(session: Session, saved: Saved, to: str) -> tuple[Issue, ...]:
         SavedWork(session).export(saved.id, to)
         return ()
     return SavedWork(session).restore(saved.id)
+
+
+def _restore_lane(session: Session, unit: Unit, saved: Saved) -> tuple[Issue, ...]:
+    """What was made since it was archived has the right to its place."""
+    others = [lane for lane in read_lanes(session.layout, session.spec) if lane.id != f"{unit.name}/{saved.lane}"]
+    other = clash(saved.lane, tuple(lane.name for lane in others if lane.unit == unit.name))
+    if other is not None:
+        raise Blocked(
+            "lane_name_conflict",
+            f"{saved.lane!r} and the lane {other!r} cannot stand beside each other",
+            scope="lane",
+            subject=saved.lane,
+            hint=f"gr2 lane archive {quoted(f'{unit.name}/{other}')}, or gr2 saved restore {saved.id} --to PATH",
+            details={"lane": other},
+        )
+    issues = restore_archive(session, saved)
+    lane = read_lane(session.layout, unit, saved.lane) if not issues else None
+    used = {each.port_base for each in others}
+    if lane is not None and lane.port_base in used:
+        write_lane(session.layout, unit, replace(lane, port_base=next_ports(used)))
+    return issues
 
 
 def saved_drop(session: Session, saved_id: str) -> SavedDropResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,42 @@ def test_an_archived_lane_can_be_had_back(shop: World) -> None:
     assert shop.git(f"{FEAT}/app", "branch", "--show-current") == "feat"
 
 
+def port_base(world: World, lane: str) -> int:
+    found = run(world, "show", lane).json["port_base"]
+    assert isinstance(found, int)
+    return found
+
+
+def test_a_lane_that_is_had_back_shares_no_ports_with_one_made_meanwhile(shop: World) -> None:
+    saved_id = archive(shop).json["saved_id"]
+    run(shop, "create", "alpha/other")
+
+    assert shop.call("saved", "restore", saved_id).exit_code == 0
+
+    assert port_base(shop, "alpha/other") == 20000
+    assert port_base(shop, "alpha/feat") == 20020
+
+
+def test_a_lane_that_is_had_back_keeps_its_ports_while_they_are_free(shop: World) -> None:
+    run(shop, "create", "alpha/other")
+    saved_id = run(shop, "archive", "alpha/other").json["saved_id"]
+
+    assert shop.call("saved", "restore", saved_id).exit_code == 0
+
+    assert port_base(shop, "alpha/other") == 20020
+
+
+def test_a_lane_does_not_come_back_into_the_folder_of_another(shop: World) -> None:
+    run(shop, "create", "alpha/top/one")
+    saved_id = run(shop, "archive", "alpha/top/one").json["saved_id"]
+    run(shop, "create", "alpha/top")
+
+    ran = shop.call("saved", "restore", saved_id, "--json")
+
+    assert (ran.json["status"], ran.codes) == ("blocked", ["lane_name_conflict"])
+    assert names(shop) == ["feat", "top"]
+
+
 def test_uncommitted_work_keeps_the_lane(shop: World) -> None:
     shop.write(f"{FEAT}/app/notes.txt", "mine\n")
 
@@ -132,6 +169,28 @@ def test_commits_on_a_detached_head_keep_the_lane_too(shop: World) -> None:
     shop.commit(f"{FEAT}/app", {"a.txt": "a\n"})
 
     assert archive(shop).codes == ["unpushed_work"]
+
+
+def test_a_linked_worktree_of_a_checkout_keeps_the_lane(shop: World, tmp_path: Path) -> None:
+    place = tmp_path / "linked"
+    shop.git(f"{FEAT}/app", "worktree", "add", "--quiet", "--detach", str(place))
+    (place / "notes.txt").write_text("mine\n", encoding="utf-8")
+
+    ran = archive(shop)
+
+    assert ran.codes == ["dirty_lane_repo"]
+    assert ran.json["issues"][0]["details"]["worktrees"] == [str(place)]
+    assert "worktree remove" in ran.json["issues"][0]["hint"]
+    assert run(shop, "drop", "app", "--lane", "alpha/feat").codes == ["dirty_lane_repo"]
+    assert shop.git(str(place), "status", "--porcelain") == "?? notes.txt"
+
+
+def test_a_linked_worktree_that_is_gone_keeps_no_lane(shop: World, tmp_path: Path) -> None:
+    place = tmp_path / "linked"
+    shop.git(f"{FEAT}/app", "worktree", "add", "--quiet", "--detach", str(place))
+    shutil.rmtree(place)
+
+    assert archive(shop).json["status"] == "success"
 
 
 def test_every_reason_is_named_at_once(shop: World) -> None:
