@@ -9,13 +9,15 @@ from gr2.edges.files import read_regular
 from gr2.edges.git.refs import head_commit
 from gr2.model.hints import place_at
 from gr2.model.lane import LaneState
+from gr2.model.names import is_name
 from gr2.model.outcome import Issue
+from gr2.model.spec import Unit
 from gr2.session import Session
-from gr2.store.lanes import read_lanes
+from gr2.store.lanes import lane_names, read_lanes
 
 
 def not_in_spec(session: Session) -> list[Issue]:
-    """Mirrors and checkouts that the spec no longer names; they are left alone."""
+    """Mirrors, checkouts and units that the spec no longer names; they are left alone."""
     known = {repo.name for repo in session.spec.repos}
     mirrors = [name for name in _entries(session.layout.mirrors) if name.endswith(".git")]
     gone = [name.removesuffix(".git") for name in mirrors if name.removesuffix(".git") not in known]
@@ -32,7 +34,42 @@ def not_in_spec(session: Session) -> list[Issue]:
         where = f"the repos of {unit}" if unit and name in known else "the spec"
         hint = f"add {name} to {where}, or remove {place_at(session.root, path)} yourself"
         issues.append(_stray(name, path, hint, where=where))
-    return issues
+    return [*issues, *_units_left(session)]
+
+
+def _units_left(session: Session) -> Iterator[Issue]:
+    """Units that were made beside those of the spec, or where units are usually put."""
+    named = {unit.path for unit in session.spec.units}
+    folders = dict.fromkeys(["agents", *sorted(os.path.dirname(path) for path in named)])
+    for folder in folders:
+        for entry in _entries(session.layout.at(folder)):
+            path = f"{folder}/{entry}" if folder else entry
+            name = _unit_name(session, path) if path not in named else ""
+            if name:
+                lanes = lane_names(session.layout, Unit(name=name, path=path))
+                count = f" with {len(lanes)} {'lane' if len(lanes) == 1 else 'lanes'}" if lanes else ""
+                yield Issue(
+                    code="repo_not_in_spec",
+                    scope="unit",
+                    subject=name,
+                    message=f"unit {name} is in {path}{count}, and not in the spec; it is left alone",
+                    hint=f"add unit {name} to the spec again with that path, or move "
+                    f"{place_at(session.root, path)} away yourself",
+                    blocking=False,
+                    details={"path": path, "lanes": list(lanes)},
+                )
+
+
+def _unit_name(session: Session, path: str) -> str:
+    """The name in the `unit.toml` that gr2 wrote at `path`, "" when there is none."""
+    import tomllib
+
+    try:
+        data = read_regular(session.layout.at(f"{path}/unit.toml"), limit=1 << 16)
+        found = tomllib.loads((data or b"").decode()).get("name")
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return found if isinstance(found, str) and is_name(found) else ""
 
 
 def _left_of_units(session: Session) -> Iterator[tuple[str, str, str]]:

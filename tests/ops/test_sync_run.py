@@ -419,6 +419,21 @@ def test_a_repo_removed_from_a_unit_alone_is_told_so(world: World) -> None:
     assert told["hint"] == f"add api to the repos of alpha, or remove {world.path('agents/alpha/repos/api')} yourself"
 
 
+def test_a_unit_removed_from_the_spec_is_told_with_its_lanes(world: World) -> None:
+    applied(world, repos=["app"], units=["alpha", "beta"])
+    world.call("lane", "create", "beta/feat/one")
+    world.write_spec(repos=["app"], units=["alpha"])
+
+    for ran in (run(world), world.call("plan", "--json")):
+        told = issue(ran, "repo_not_in_spec")
+        assert (told["scope"], told["subject"], told["details"]["path"]) == ("unit", "beta", "agents/beta")
+        assert told["details"]["lanes"] == ["feat/one"]
+        assert told["message"] == "unit beta is in agents/beta with 1 lane, and not in the spec; it is left alone"
+        assert told["hint"].startswith("add unit beta to the spec again with that path, or move ")
+    world.write_spec(repos=["app"], units={"alpha": {}, "gamma": {"path": "agents/beta"}})
+    assert "repo_not_in_spec" not in world.call("plan", "--json").codes
+
+
 def test_a_repo_whose_url_changed_in_the_spec_is_blocked(world: World) -> None:
     applied(world, repos=["app", "api"])
     new = world.commit("api", {"new.txt": "new\n"})
