@@ -7,11 +7,12 @@ from typing import Literal, Protocol
 
 from gr2.edges.clock import timestamp
 from gr2.edges.files import failed_write, is_inside, remove_tree
-from gr2.edges.git import Place
+from gr2.edges.git import Git, GitError, Place
 from gr2.edges.git.blobs import write_blobs
+from gr2.edges.git.refs import read_refs
 from gr2.edges.git.status import in_progress
 from gr2.edges.git.work import Work, find_work
-from gr2.errors import Blocked, Gr2Error
+from gr2.errors import Blocked, Failed, Gr2Error
 from gr2.model.hints import git_at
 from gr2.model.outcome import Issue
 from gr2.store.journal import CheckoutChange, checkout_change, needs_recovery
@@ -28,7 +29,7 @@ from gr2.store.saved import (
     set_state,
     write_saved,
 )
-from gr2.store.snapshot import capture, drop_stash, load, pin, push_stash, rows_of, unpin
+from gr2.store.snapshot import PIN, Snapshot, capture, drop_stash, load, pin, push_stash, rows_of, unpin
 from gr2.store.undo import finish_restore
 from gr2.store.worktree import put_back, take_away
 
@@ -161,7 +162,7 @@ class SavedWork:
 
     def _restore(self, change: CheckoutChange, saved: Saved) -> None:
         git, place = change.git, change.place
-        snapshot = load(git, place, saved.commit)
+        snapshot = _snapshot(git, place, saved)
         with change.scratch() as scratch:
             entries = plan_restore(git, place, snapshot, scratch=scratch)
             if entries:
@@ -197,7 +198,7 @@ class SavedWork:
         self._require_checkout(saved)
         place = Place.checkout(self._doors.layout.at(saved.path))
         git = self._doors.git
-        entries = [entry for entry in load(git, place, saved.commit).entries if entry.work is not None]
+        entries = [entry for entry in _snapshot(git, place, saved).entries if entry.work is not None]
         draft = f"{to}.{saved.id}.tmp"
         try:
             remove_tree(draft)
@@ -257,6 +258,22 @@ class SavedWork:
 
     def _relative(self, path: str) -> str:
         return self._doors.layout.relative(path)
+
+
+def _snapshot(git: Git, place: Place, saved: Saved) -> Snapshot:
+    """What was saved. Raises Failed `saved_unreadable`, also when it went with the checkout that held it."""
+    try:
+        return load(git, place, saved.commit)
+    except GitError as error:
+        if saved.id in read_refs(place.git_dir, PIN):
+            raise
+        raise Failed(
+            "saved_unreadable",
+            f"{saved.id} is not in {saved.path} any more: the checkout was made anew since",
+            scope="repo",
+            subject=saved.path,
+            hint=f"gr2 saved drop {saved.id}",
+        ) from error
 
 
 def put_in_place(draft: str, final: str) -> None:

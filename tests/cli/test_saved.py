@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -146,6 +147,22 @@ def test_a_stash_that_a_person_dropped_can_still_be_had_back(shop: World) -> Non
     assert shop.call("saved", "restore", saved_id).exit_code == 0
 
     assert shop.read(README) == "mine\n"
+
+
+@pytest.mark.parametrize("to", [False, True])
+def test_work_that_went_with_its_checkout_is_told_to_be_gone(shop: World, tmp_path: Path, to: bool) -> None:
+    saved_id = put_away(shop)
+    shutil.rmtree(shop.path("repos/app"))
+    shop.call("apply")
+
+    ran = shop.call("saved", "restore", saved_id, *(["--to", str(tmp_path / "new")] if to else []), "--json")
+
+    [issue] = ran.json["issues"]
+    assert (ran.json["status"], issue["code"]) == ("failed", "saved_unreadable")
+    assert issue["message"] == f"{saved_id} is not in repos/app any more: the checkout was made anew since"
+    assert issue["hint"] == f"gr2 saved drop {saved_id}"
+    assert shop.call("saved", "drop", saved_id).exit_code == 0
+    assert shop.call("saved", "list", "--json").json["saved"] == []
 
 
 def test_a_conflict_is_blocked_and_changes_nothing(shop: World) -> None:
