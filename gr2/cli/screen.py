@@ -145,6 +145,10 @@ class Screen:
         label = f"{word}[{visible(issue.code)}]"
         label = f"\x1b[{_STYLES[style]};1m{label}\x1b[0m" if colour else label
         self._err.write(f"{label}: {visible(about + issue.message)}\n")
+        if issue.code == "confirmation_required":
+            # Nobody agrees to lose what they were not shown.
+            for name in issue.details.get("files", ()):
+                self._err.write(f"  {visible(str(name))}\n")
         if issue.hint:
             self._err.write(f"  help: {visible(self.typed(issue.hint))}\n")
 

@@ -19,7 +19,7 @@ from gr2.ops.context import lane_named, lane_of
 from gr2.ops.lane_exit import leave, record_left, unit_lock
 from gr2.ops.lane_frozen import refuse_frozen
 from gr2.ops.lane_hooks import LaneHooks
-from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow, recover
+from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow, recover, refuse_unknown_strategy
 from gr2.ops.lane_restore import Restoring
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.lease import Fence, guard
@@ -60,6 +60,7 @@ def lane_enter(
     """
     if dirty == "restore":
         dirty, restore = DEFAULT_STRATEGY, True
+    refuse_unknown_strategy(session, dirty)
     unit, name = lane_named(session, lane)
     with mutation(session, "lane.enter", unit=unit.name, lane=name, lock=unit_lock(unit)) as run:
         _, found = lane_of(run.session, f"{unit.name}/{name}")

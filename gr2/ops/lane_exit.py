@@ -12,7 +12,7 @@ from gr2.model.spec import Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import unit_of
 from gr2.ops.lane_hooks import LaneHooks
-from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow
+from gr2.ops.lane_leave import DEFAULT_STRATEGY, Leaving, Left, SavedRow, refuse_unknown_strategy
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.lease import Fence, guard
 from gr2.ops.mutation import Mutation, mutation
@@ -40,6 +40,7 @@ def lane_exit(
     `operation_in_progress`, `dirty_not_savable`, `lease_conflict`, `lease_lost`: then nothing is changed. Raises
     Failed `hook_failed` for an `on_exit` hook that blocks: then the lane is current and untouched.
     """
+    refuse_unknown_strategy(session, dirty)
     unit = unit_of(session)
     named = current_lane(session.layout, unit.name) or ""
     with mutation(session, "lane.exit", unit=unit.name, lane=named, lock=unit_lock(unit)) as run:

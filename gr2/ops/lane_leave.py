@@ -67,6 +67,12 @@ def strategy_of(session: Session, name: str) -> DirtyStrategy:
     return made
 
 
+def refuse_unknown_strategy(session: Session, name: str) -> None:
+    """Raise Invalid `unknown_plugin` for a `--dirty` that is none, also when there is nothing to put away."""
+    if name not in _ALWAYS_THERE:
+        strategy_of(session, name)
+
+
 class Leaving:
     """The uncommitted work of one lane, on its way to where the strategy `dirty` puts it."""
 

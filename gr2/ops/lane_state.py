@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from gr2.errors import Invalid
 from gr2.model.event.lane import LaneFrozen, LaneUnfrozen
 from gr2.model.lane import LaneState
 from gr2.model.lease_terms import EDIT
@@ -26,7 +27,15 @@ class LaneStateResult(MutationResult):
 
 
 def lane_freeze(session: Session, lane: str = "", *, reason: str) -> LaneStateResult:
-    """Let the lane be read, and nothing else, until it is unfrozen. Raises Blocked `lease_conflict`, `lease_lost`."""
+    """Let the lane be read, and nothing else, until it is unfrozen. Raises Invalid `reason_required`; Blocked
+    `lease_conflict`, `lease_lost`."""
+    if not reason.strip():
+        raise Invalid(
+            "reason_required",
+            "freezing a lane needs a reason",
+            scope="lane",
+            hint='--reason "why": whoever wants to use the lane is told',
+        )
     unit, name = lane_named(session, lane)
     with mutation(session, "lane.freeze", unit=unit.name, lane=name) as run:
         return _set(run, f"{unit.name}/{name}", LaneState.FROZEN, reason)

@@ -240,6 +240,29 @@ def test_discard_needs_a_word_and_keeps_a_copy(shop: World) -> None:
     assert porcelain(shop) == DIRT
 
 
+def test_a_person_is_shown_every_file_that_would_be_discarded(shop: World) -> None:
+    entered(shop)
+    dirty(shop)
+
+    ran = shop.call("lane", "exit", *UNIT, "--dirty", "discard")
+
+    assert "needs your word\n  README.md\n  notes.txt\n  run.sh\n  help: add --yes" in ran.stderr
+
+
+@pytest.mark.parametrize("words", [["exit", "--unit", "alpha"], ["enter", "alpha/feat"]])
+def test_a_strategy_that_is_none_is_refused_although_there_is_nothing_to_leave(shop: World, words: list[str]) -> None:
+    ran = run(shop, *words, "--dirty", "nonsense")
+
+    assert (ran.exit_code, ran.codes) == (2, ["unknown_plugin"])
+    assert current(shop) is None
+
+
+def test_freezing_needs_a_reason_that_says_something(shop: World) -> None:
+    ran = run(shop, "freeze", "alpha/feat", "--reason", " ")
+
+    assert (ran.exit_code, ran.codes) == (2, ["reason_required"])
+
+
 def test_discarding_nothing_needs_no_word(shop: World) -> None:
     entered(shop)
 
