@@ -16,6 +16,8 @@ from gr2.errors import Gr2Error, Invalid
 from gr2.model.records import dataclass
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from gr2.edges.process import Runner
     from gr2.session import Session
 
@@ -106,6 +108,37 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class Name(click.types.StringParamType):
+    """The name of a `kind` of thing that a shell can complete (`gr2.cli.completion`)."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names there are."""
+        from click.shell_completion import CompletionItem
+
+        from gr2.cli.completion import names
+
+        return [CompletionItem(name) for name in names(self.kind, ctx, incomplete)]
+
+
+LANE = Name("lane")
+# What a parameter without a type of its own takes, by its metavar or, for an argument without one, its name.
+_NAMED = {
+    "LANE": LANE,
+    "[LANE]": LANE,
+    "UNIT/LANE": Name("unit/lane"),
+    "REPO": Name("repo"),
+    "REPO...": Name("repo"),
+    "UNIT": Name("unit"),
+    "GROUP": Name("group"),
+    "repo": Name("repo"),
+    "operation_id": Name("operation"),
+    "saved_id": Name("saved"),
+}
+
+
 class _WithGlobals(click.Command):
     """Adds the global options, shown under a heading of their own."""
 
@@ -113,6 +146,11 @@ class _WithGlobals(click.Command):
         super().__init__(*args, **kwargs)
         self._own = len(self.params)
         self.params.extend(_global_options(self.params))
+        for param in self.params:
+            if param.type is click.STRING:
+                is_argument = isinstance(param, click.Argument)
+                named = _NAMED.get(param.metavar or "") or (is_argument and _NAMED.get(param.name or ""))
+                param.type = named or param.type
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own: list[tuple[str, str]] = []

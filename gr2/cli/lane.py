@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from gr2.cli.command import Gr2Group, Seconds, session_of
+from gr2.cli.command import LANE, Gr2Group, Name, Seconds, session_of
 from gr2.model.outcome import Result
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 MORE: dict[str, tuple[str, str]] = {
     "list": ("gr2.cli.lane_look:list_", "Lanes, and how far each is."),
@@ -30,6 +35,10 @@ class Repos(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The last name of those begun."""
+        return Name("repos").shell_complete(ctx, param, incomplete)
 
 
 @click.group("lane", cls=Gr2Group, lazy=MORE)
@@ -81,7 +90,7 @@ def add(ctx: click.Context, *, repos: tuple[str, ...], name: str, trust_hooks: b
 
 
 @lane.command("path")
-@click.argument("name", default="")
+@click.argument("name", default="", type=LANE)
 @click.option("--repo", default="", metavar="REPO", help="The lane's checkout of REPO.")
 @click.pass_context
 def path(ctx: click.Context, name: str, repo: str) -> Result:

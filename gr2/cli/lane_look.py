@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Command, session_of
+from gr2.cli.command import LANE, Gr2Command, session_of
 from gr2.model.outcome import Result
 
 
@@ -18,7 +18,7 @@ def list_(ctx: click.Context) -> Result:
 
 
 @click.command("show", cls=Gr2Command)
-@click.argument("name", default="", metavar="[NAME]")
+@click.argument("name", default="", metavar="[NAME]", type=LANE)
 @click.pass_context
 def show(ctx: click.Context, *, name: str) -> Result:
     """One lane in full: its checkouts, who holds it, what waits in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Command, Seconds, invocation_of, session_of
+from gr2.cli.command import LANE, Gr2Command, Seconds, invocation_of, session_of
 from gr2.model.outcome import Result, Status
 
 _WAIT = click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
@@ -14,7 +14,7 @@ _ENTERED = {Status.SUCCESS, Status.ATTENTION, Status.PARTIAL_FAILURE}
 
 
 @click.command("enter", cls=Gr2Command, mutates=True)
-@click.argument("name", required=True)
+@click.argument("name", required=True, type=LANE)
 @click.option(
     "--dirty", default="stash", metavar="HOW", help="Work in the lane left: stash (default), block, discard, restore."
 )
@@ -59,7 +59,7 @@ def exit_(ctx: click.Context, *, dirty: str, yes: bool, trust_hooks: bool, wait:
 
 
 @click.command("freeze", cls=Gr2Command, mutates=True)
-@click.argument("name", required=True)
+@click.argument("name", required=True, type=LANE)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; shown to whoever wants to use it.")
 @_WAIT
 @click.pass_context
@@ -71,7 +71,7 @@ def freeze(ctx: click.Context, *, name: str, reason: str, wait: float) -> Result
 
 
 @click.command("unfreeze", cls=Gr2Command, mutates=True)
-@click.argument("name", required=True)
+@click.argument("name", required=True, type=LANE)
 @click.option("--reason", default="", metavar="TEXT", help="Why.")
 @_WAIT
 @click.pass_context
@@ -83,7 +83,7 @@ def unfreeze(ctx: click.Context, *, name: str, reason: str, wait: float) -> Resu
 
 
 @click.command("archive", cls=Gr2Command, mutates=True)
-@click.argument("name", required=True)
+@click.argument("name", required=True, type=LANE)
 @click.option("--reason", default="", metavar="TEXT", help="Why.")
 @click.option("--force", is_flag=True, help="Also with work that is nowhere else: it stays in the trash for 30 days.")
 @_WAIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gr2.cli.command import Gr2Group, Seconds, session_of
+from gr2.cli.command import LANE, Gr2Group, Seconds, session_of
 from gr2.model.outcome import Result
 
 _MODES = click.Choice(("edit", "exec", "review"))
@@ -17,7 +17,7 @@ def lease() -> None:
 
 
 @lease.command("acquire", mutates=True)
-@click.argument("name", default="", metavar="[NAME]")
+@click.argument("name", default="", metavar="[NAME]", type=LANE)
 @click.option("--mode", type=_MODES, default="edit", show_default=True, help="What for.")
 @click.option("--ttl", type=_TTL, default=900, show_default=True, metavar="S", help="Seconds it lasts.")
 @click.option("--wait", type=Seconds(0), default=0.0, metavar="S", help="Seconds to wait for another's lease.")
@@ -33,7 +33,7 @@ def acquire(ctx: click.Context, *, name: str, mode: str, ttl: int, wait: float, 
 
 
 @lease.command("renew", mutates=True)
-@click.argument("name", default="", metavar="[NAME]")
+@click.argument("name", default="", metavar="[NAME]", type=LANE)
 @click.option("--mode", type=_MODES, default=None, help="Only this lease (default: all of yours).")
 @click.option("--ttl", type=_TTL, default=None, metavar="S", help="Seconds it lasts from now (default: as before).")
 @click.pass_context
@@ -45,7 +45,7 @@ def renew(ctx: click.Context, *, name: str, mode: str | None, ttl: int | None) -
 
 
 @lease.command("release", mutates=True)
-@click.argument("name", default="", metavar="[NAME]")
+@click.argument("name", default="", metavar="[NAME]", type=LANE)
 @click.option("--mode", type=_MODES, default=None, help="Only this lease (default: all of yours).")
 @click.pass_context
 def release(ctx: click.Context, *, name: str, mode: str | None) -> Result:
@@ -56,7 +56,7 @@ def release(ctx: click.Context, *, name: str, mode: str | None) -> Result:
 
 
 @lease.command("show")
-@click.argument("name", default="", metavar="[NAME]")
+@click.argument("name", default="", metavar="[NAME]", type=LANE)
 @click.pass_context
 def show(ctx: click.Context, *, name: str) -> Result:
     """Who holds the lane NAME, and for how long."""

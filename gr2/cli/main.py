@@ -114,6 +114,8 @@ def _outcome(argv: list[str], run: Invocation) -> Result | int:
     except (BrokenPipeError, SystemExit):
         raise
     except BaseException as error:
+        if os.environ.get("_GR2_COMPLETE"):
+            return 1  # a shell asks for words to complete: it shows nothing else
         from gr2.cli.usage import asks_for
 
         # The error may have come before all options were read.

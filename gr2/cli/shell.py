@@ -1,4 +1,5 @@
-"""`gr2 shell-init`: a shell function that lets `gr2 lane enter` change the shell's directory."""
+"""`gr2 shell-init`: a shell function that lets `gr2 lane enter` change the shell's directory, and completion by click.
+The names that are completed come from `gr2.cli.completion`."""
 
 from __future__ import annotations
 
@@ -47,7 +48,10 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 @click.argument("shell", type=click.Choice(sorted(SCRIPTS)))
 @click.pass_context
 def shell_init(ctx: click.Context, shell: str) -> object:
-    """Print what a shell's start-up file evaluates: eval "$(gr2 shell-init bash)"."""
+    """Print what a shell's start-up file evaluates: eval "$(gr2 shell-init bash)".
+
+    It lets `gr2 lane enter` change directory, and Tab complete commands, options and names.
+    """
     from gr2.ops.shell import shell_script
 
     return shell_script(SCRIPTS[shell])
