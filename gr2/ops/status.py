@@ -10,12 +10,13 @@ from gr2.errors import Gr2Error
 from gr2.model.checkout import RepoRow
 from gr2.model.group import Blocker, Group, GroupState
 from gr2.model.hints import git_at, quoted
-from gr2.model.lane import LaneState
+from gr2.model.lane import Lane, LaneState
 from gr2.model.outcome import Issue, Result, read_status
 from gr2.model.records import dataclass
 from gr2.ops.apply_plan import make_plan
 from gr2.ops.checkouts import inspect, lane_checkouts, shared_checkouts, unit_checkouts
 from gr2.ops.context import named_units, select_repos
+from gr2.ops.hook_seek import has_hooks
 from gr2.ops.lane_view import LaneView, view_with
 from gr2.ops.required_plugins import required_plugins
 from gr2.session import Session
@@ -78,6 +79,7 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
     issues = [*(_failure(marker) for marker in failures), *issues]
     issues += [replace(issue, blocking=False) for issue in in_the_way]
     issues += _of_rows(session, rows[: len(base)], wanted)
+    issues += _of_hooks(session, lanes, chosen)
     kept = waiting_stashes(session.layout)
     issues += _of_saved([saved for saved in kept if saved.repo in chosen and named in {"", saved.unit}])
     lanes_with_saved = {(saved.unit, saved.lane) for saved in kept}
@@ -152,6 +154,18 @@ def _of_rows(session: Session, rows: Sequence[RepoRow], wanted: Container[str]) 
                 )
             )
     return found
+
+
+def _of_hooks(session: Session, lanes: Sequence[Lane], chosen: Container[str]) -> Sequence[Issue]:
+    """Hooks files that do not act until somebody approves them."""
+    if not has_hooks(session, lanes):
+        return ()
+    from gr2.ops.hook_places import all_places
+    from gr2.ops.hook_trust import waiting_for_trust
+
+    # What only a unit's checkout has, `hooks trust` cannot be pointed at.
+    places = (place for place in all_places(session, lanes) if place.repo.name in chosen and place.scope != "unit")
+    return waiting_for_trust(session, places)
 
 
 def _of_saved(kept: Sequence[Saved]) -> list[Issue]:

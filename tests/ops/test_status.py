@@ -41,6 +41,33 @@ def test_a_workspace_that_needs_nobody_says_so(shop: World) -> None:
     assert shop.call("status").stdout.endswith("Nothing needs you.\n")
 
 
+def test_a_hooks_file_that_nobody_approved_is_told_with_the_command_to_type(shop: World) -> None:
+    hook = '[[lifecycle.on_enter]]\nname = "x"\ncommand = "true"\n'
+    shop.commit("repos/app", {".gr2/hooks.toml": hook})
+    assert needs(shop)["untrusted_hooks"] == "gr2 hooks trust app"
+    assert "untrusted_hooks" not in shop.call("status", "--repo", "api", "--json").codes
+
+    assert shop.call("hooks", "trust", "app", "--actor", "human:ada").exit_code == 0
+
+    assert "untrusted_hooks" not in needs(shop)
+
+
+def test_a_hooks_file_that_only_a_lane_has_is_approved_there(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    hook = '[[lifecycle.on_enter]]\nname = "x"\ncommand = "true"\n'
+    shop.commit("agents/alpha/lanes/fix/repos/app", {".gr2/hooks.toml": hook})
+    assert needs(shop)["untrusted_hooks"] == "gr2 hooks trust app --lane alpha/fix"
+
+    shop.call("hooks", "trust", "app", "--lane", "alpha/fix", "--actor", "human:ada")
+
+    assert "untrusted_hooks" not in needs(shop)
+
+
+def test_a_hooks_file_that_only_has_rules_waits_for_nobody(shop: World) -> None:
+    shop.commit("repos/app", {".gr2/hooks.toml": "[policy]\nrequired_reviewers = 1\n"})
+    assert "untrusted_hooks" not in needs(shop)
+
+
 def test_what_is_missing_is_made_by_apply(world: World) -> None:
     world.write_spec(repos=["app"], units=["alpha"])
     assert needs(world) == {"not_materialized": "gr2 apply"}
