@@ -146,5 +146,7 @@ def _merge(git: Git, place: Place, ours: str, theirs: str) -> str:
     output = git.run(args, at=place, ok=(0, 1), config=DURABLE).decode(errors="surrogateescape")
     tree, *names = [field for field in output.split("\0") if field]
     if names:
-        raise RestoreConflict("the same lines were changed since", names, in_commits=True)
+        # Where a directory took a file's place, merge-tree names the file `<path>~<commit>`.
+        files = {name.removesuffix(f"~{ours}").removesuffix(f"~{theirs}") for name in names}
+        raise RestoreConflict("the same lines were changed since", tuple(files), in_commits=True)
     return tree

@@ -188,6 +188,19 @@ def test_lines_that_a_commit_changed_meanwhile_are_a_conflict(shop: World) -> No
     assert shop.git("repos/app", "status", "--porcelain") == ""
 
 
+def test_a_file_that_became_a_directory_is_named_as_it_was(shop: World) -> None:
+    saved_id = put_away(shop)
+    os.unlink(shop.path(README))
+    shop.write(f"{README}/part", "part\n")
+    shop.git("repos/app", "add", "--all")
+    shop.git("repos/app", "commit", "--quiet", "-m", "a directory")
+
+    [issue] = shop.call("saved", "restore", saved_id, "--json").json["issues"]
+
+    assert (issue["code"], issue["details"]["conflicting_files"]) == ("restore_conflict", ["README.md"])
+    assert shop.git("repos/app", "status", "--porcelain") == ""
+
+
 def test_an_ignored_file_in_the_way_is_a_conflict(shop: World) -> None:
     shop.write("repos/app/.git/info/exclude", "")
     shop.write("repos/app/local.env", "saved\n")
