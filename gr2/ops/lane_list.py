@@ -54,12 +54,14 @@ def lane_list(session: Session) -> LaneListResult:
         if lane.state is not LaneState.ARCHIVED
     )
     views, issues = views_of(session, {unit.name: unit for unit in units}, lanes)
+    # Somebody may have removed the directory of one by hand.
+    there = {(view.owner_unit, view.lane_name) for view in views}
     current = {unit.name: current_lane(session.layout, unit.name) for unit in units}
     return LaneListResult(
         status=read_status(issues),
         issues=tuple(issues),
         lanes=tuple(views),
-        current={unit: lane for unit, lane in current.items() if lane is not None},
+        current={unit: lane for unit, lane in current.items() if lane is not None and (unit, lane) in there},
         now=session.clock.now().isoformat(timespec="seconds"),
     )
 

@@ -22,7 +22,7 @@ from gr2.ops.required_plugins import required_plugins
 from gr2.session import Session
 from gr2.store.cursor_glance import all_at_end
 from gr2.store.failures import Marker, unresolved
-from gr2.store.lanes import current_lane, read_lanes
+from gr2.store.lanes import current_lane, read_lanes, read_unit_state
 from gr2.store.pr_groups import read_group
 from gr2.store.saved import Saved, waiting_stashes
 
@@ -101,12 +101,15 @@ def status(session: Session, *, repos: Sequence[str] = (), groups: Sequence[str]
 def _unit_row(session: Session, name: str, views: Sequence[LaneView]) -> UnitRow:
     unit = session.spec.unit(name)
     assert unit is not None
+    lanes = {view.lane_name for view in views if view.owner_unit == name}
+    current = current_lane(session.layout, name)
     return UnitRow(
         unit=name,
         path=unit.path,
         agent_id=unit.agent_id,
-        current_lane=current_lane(session.layout, name),
-        lanes=sum(1 for view in views if view.owner_unit == name),
+        # Somebody may have removed its directory by hand.
+        current_lane=current if current in lanes else None,
+        lanes=len(lanes),
     )
 
 
@@ -199,10 +202,14 @@ def _of_lane(session: Session, view: LaneView, wanted: Container[str], *, has_sa
         unsent = any(issue.code in {"branch_diverged", "unpushed_work"} for issue in found)
         found += _of_group(group, name, unsent=unsent)
     if has_saved:
-        found.append(
-            _note("saved_work", "lane", name, f"lane {name} has saved work", f"gr2 lane enter {quoted(name)} --restore")
-        )
+        found.append(_note("saved_work", "lane", name, f"lane {name} has saved work", _way_back(session, view, name)))
     return found
+
+
+def _way_back(session: Session, view: LaneView, name: str) -> str:
+    """The command that brings saved work of the lane back: `--restore` does so once in a stay, older work by its id."""
+    noted = read_unit_state(session.layout, view.owner_unit).get("restoring") or {}
+    return "gr2 saved list" if noted.get("lane") == view.lane_name else f"gr2 lane enter {quoted(name)} --restore"
 
 
 def _of_group(group: Group, name: str, *, unsent: bool) -> list[Issue]:

@@ -41,6 +41,28 @@ def test_a_workspace_that_needs_nobody_says_so(shop: World) -> None:
     assert shop.call("status").stdout.endswith("Nothing needs you.\n")
 
 
+def test_a_lane_that_was_removed_by_hand_is_nobodys_current_one(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    shop.call("lane", "enter", "alpha/fix")
+    shutil.rmtree(shop.path("agents/alpha/lanes/fix"))
+
+    assert [unit["current_lane"] for unit in shop.call("status", "--json").json["units"]] == [None]
+    assert shop.call("lane", "list", "--json").json["current"] == {}
+
+
+def test_older_saved_work_than_what_came_back_is_offered_by_its_id(shop: World) -> None:
+    shop.call("lane", "create", "fix")
+    for name in ("one.txt", "two.txt"):
+        shop.call("lane", "enter", "alpha/fix")
+        shop.write(f"agents/alpha/lanes/fix/repos/app/{name}", "mine\n")
+        shop.call("lane", "exit", "--unit", "alpha")
+    assert needs(shop)["saved_work"] == "gr2 lane enter alpha/fix --restore"
+
+    typed(shop, "saved_work")
+
+    assert needs(shop)["saved_work"] == "gr2 saved list"
+
+
 def test_a_hooks_file_that_nobody_approved_is_told_with_the_command_to_type(shop: World) -> None:
     hook = '[[lifecycle.on_enter]]\nname = "x"\ncommand = "true"\n'
     shop.commit("repos/app", {".gr2/hooks.toml": hook})
