@@ -139,18 +139,30 @@ def _base_as_upstream(checkout: Checkout, path: str) -> list[tuple[str, str]]:
 
 def has_upstream(git_dir: str, branch: str) -> bool:
     """Whether the configuration of the repository at `git_dir` says which branch of a remote `branch` follows."""
+    return "merge" in _branch_section(git_dir, branch)
+
+
+def follows_its_own(git_dir: str, branch: str) -> bool:
+    """Whether `branch` follows the branch of the same name on origin, and no other branch or remote."""
+    section = _branch_section(git_dir, branch)
+    return (section.get("remote"), section.get("merge")) == ("origin", f"refs/heads/{branch}")
+
+
+def _branch_section(git_dir: str, branch: str) -> dict[str, str]:
+    """What the configuration of the repository at `git_dir` says of `branch`, as git itself writes it."""
     try:
         with open(os.path.join(git_dir, "config"), encoding="utf-8", errors="surrogateescape") as file:
             config = file.read(1 << 20)
     except OSError:
-        return False
+        return {}
+    section: dict[str, str] = {}
     _, found, after = f"\n{config}".partition(f'\n[branch "{branch}"]')
     for line in after.split("\n")[1:] if found else ():
         if line[:1] not in (" ", "\t"):
-            return False
-        if line.partition("=")[0].strip() == "merge":
-            return True
-    return False
+            break
+        name, _, value = line.partition("=")
+        section[name.strip()] = value.strip()
+    return section
 
 
 def _row_of(session: Session, checkout: Checkout, state: CheckoutState, upstream: str | None) -> RepoRow:

@@ -20,7 +20,7 @@ from gr2.model.spec import Repo
 from gr2.model.sync import Seen
 from gr2.model.url import canonical
 from gr2.ops.adopt_url import recorded_origin
-from gr2.ops.checkouts import has_upstream
+from gr2.ops.checkouts import follows_its_own
 from gr2.ops.materialize import canonical_url, default_branch, remote_url, revision_commit
 from gr2.ops.sync_select import Chosen
 from gr2.session import Session
@@ -171,7 +171,7 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
         pin=pin,
         target=target,
         tracking=tracking,
-        followed=branch is not None and target is None and has_upstream(git_dir, branch),
+        followed=branch is not None and target is None and follows_its_own(git_dir, branch),
         adds_nothing=head in found.heads.values(),
         is_news=tracking is not None and target is None and _is_newer(found.mirror, git_dir, branch),
         remote_default=found.mirror.head() or found.default,

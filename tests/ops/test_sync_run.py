@@ -322,6 +322,19 @@ def test_a_branch_deleted_on_the_remote_is_told_by_every_sync(world: World) -> N
     assert [each["hint"] for each in told] == ["gr2 lane archive alpha/feat"] * 2
 
 
+@pytest.mark.parametrize("upstream", ["origin/main", "fork/feat"])
+def test_a_branch_that_follows_another_was_never_on_the_remote(world: World, upstream: str) -> None:
+    lane = with_lane(world)
+    world.git(lane, "remote", "add", "fork", world.remote("fork"))
+    world.git(lane, "push", "--quiet", "fork", "feat")
+    world.git(lane, "branch", "--quiet", "--set-upstream-to", upstream)
+
+    told = issue(run(world), "no_upstream")
+
+    assert (told["details"]["deleted"], told["message"]) == (False, "the remote has no branch feat yet")
+    assert "lane archive" not in told["hint"]
+
+
 def test_the_command_that_continues_is_the_one_that_was_typed(world: World) -> None:
     applied(world, repos=["app", "api"])
     shutil.rmtree(world.remote("api"))
