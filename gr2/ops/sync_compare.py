@@ -87,21 +87,27 @@ def measure(session: Session, seen: Seen, *, fresh: bool) -> Distance:
         known = ["--remotes=origin", "--tags"]
         own = int(_ask(session, seen, ["rev-list", "--count", seen.head, "--not", target, *known, "--"]))
         return Distance(ahead=ahead, behind=behind, own=own)
-    if ahead == 0 or (behind == 0 and seen.tracking in {None, target}):
+    if ahead == 0:
         return Distance(ahead=ahead, behind=behind)
-    past = [sha for sha in _past_of_upstream(session, seen) if sha != target]
-    rewritten = bool(seen.tracking) and seen.tracking in past and not _is_ancestor(session, seen, seen.tracking, target)
-    if rewritten and not fresh and seen.tracking:
+    past, was_forced = _past_of_upstream(session, seen)
+    if behind == 0 and seen.tracking in {None, target} and not was_forced:
+        return Distance(ahead=ahead, behind=behind)
+    known = [sha for sha in _commits_among(session, seen, past) if sha != target]
+    base = _ask(session, seen, ["merge-base", seen.head, target, *known], ok=(0, 1)).split()
+    own = int(_ask(session, seen, ["rev-list", "--count", seen.head, "--not", target, *known, "--"]))
+    # Told as long as HEAD holds commits that the branch had once, and not only by the sync that fetched the change.
+    rewritten = own < ahead or (seen.tracking in known and not _is_ancestor(session, seen, str(seen.tracking), target))
+    if rewritten and not fresh and seen.tracking not in {None, target}:
         # The mirror may be older than what was pushed from here.
-        rewritten = not _is_ancestor(session, seen, target, seen.tracking)
-    base = _ask(session, seen, ["merge-base", seen.head, target, *past], ok=(0, 1)).split()
-    own = int(_ask(session, seen, ["rev-list", "--count", seen.head, "--not", target, *past, "--"]))
+        rewritten = not _is_ancestor(session, seen, target, str(seen.tracking))
     return Distance(ahead=ahead, behind=behind, base=base[0] if base else "", rewritten=rewritten, own=own)
 
 
-def _past_of_upstream(session: Session, seen: Seen) -> list[str]:
-    """The commits that the upstream branch was at, as far as the checkout remembers (its reflog), that exist."""
+def _past_of_upstream(session: Session, seen: Seen) -> tuple[list[str], bool]:
+    """The commits that the upstream branch was at, as far as the checkout remembers (its reflog), and whether a fetch
+    found it rewritten."""
     found = dict.fromkeys([seen.tracking] if seen.tracking else [])
+    was_forced = False
     log = os.path.join(session.layout.at(seen.checkout.path), f".git/logs/refs/remotes/origin/{seen.branch}")
     try:
         with open(log, "rb") as file:
@@ -110,14 +116,19 @@ def _past_of_upstream(session: Session, seen: Seen) -> list[str]:
     except OSError:
         lines = []
     for line in lines:
+        was_forced = was_forced or line.endswith(": forced-update")
         for sha in line.split(" ", 2)[:2]:
             if _SHA.fullmatch(sha) and sha.strip("0"):
                 found.setdefault(sha)
-    if not found:
+    return list(found), was_forced
+
+
+def _commits_among(session: Session, seen: Seen, names: Sequence[str]) -> list[str]:
+    """Those of `names` that are commits and exist."""
+    if not names:
         return []
-    names = "".join(f"{sha}\n" for sha in found).encode()
     args = ["cat-file", "--batch-check=%(objectname) %(objecttype)"]
-    rows = _run(session, seen, args, input=names).decode().splitlines()
+    rows = _run(session, seen, args, input="".join(f"{sha}\n" for sha in names).encode()).decode().splitlines()
     return [row.split()[0] for row in rows if row.endswith(" commit")]
 
 

@@ -267,6 +267,24 @@ def test_a_force_push_is_told_and_the_checkout_stays(world: World) -> None:
     assert head(world) == before
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_force_push_is_told_until_the_checkout_follows_it(world: World, goes_on: bool) -> None:
+    applied(world)
+    world.commit("app", {"gone.txt": "gone\n"})
+    run(world)
+    world.git(world.remote("app"), "update-ref", "refs/heads/main", "main~1")
+    if goes_on:
+        world.commit("app", {"instead.txt": "instead\n"})
+
+    told = [issue(run(world), "branch_diverged") for _ in range(2)]
+    told.append(issue(world.call("sync", "status", "--json"), "branch_diverged"))
+    world.git(APP, "reset", "--quiet", "--hard", "origin/main")
+    world.commit(APP, {"mine.txt": "mine\n"})
+
+    assert [each["details"]["rewritten"] for each in told] == [True] * 3
+    assert run(world).json["status"] == "success"
+
+
 def test_a_rebase_after_a_force_push_replays_only_what_was_never_upstream(world: World) -> None:
     applied(world)
     world.commit("app", {"gone.txt": "gone\n"})
