@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from gr2.edges.clock import timestamp
 from gr2.edges.files import read_regular
+from gr2.edges.git.refs import refs_digest
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.errors import Blocked, Gr2Error, Invalid
 from gr2.model.event import Context, Event
@@ -70,18 +71,23 @@ class Mutation:
     def promise(self, event: Event, event_id: str, *, unit: str = "", path: str, text: str) -> None:
         """The same for an event that the caller writes itself, with `tell`. A later promise of one id replaces an
         earlier one, and its place in the order."""
-        context = self.context(unit)
         self._owed[event_id] = (path, text)
-        self._live.record(
-            {
-                "event_id": event_id,
-                "type": event.TYPE,
-                "payload": event.payload(),
-                "context": vars(context),
-                "path": path,
-                "text": text,
-            }
-        )
+        self._live.record({**self._entry(event, event_id, unit), "path": path, "text": text})
+
+    def promise_of_mirror(self, event: Event, event_id: str, *, path: str, refs: str) -> None:
+        """The same for what happens to the mirror `path` (absolute): it has, if its references are no longer those of
+        the digest `refs`. Take it back with `withdraw` when nothing happened."""
+        self._live.record({**self._entry(event, event_id, ""), "path": path, "refs": refs})
+
+    def withdraw(self, event_id: str) -> None:
+        """Take a promise back: what it tells of has not happened, and this operation will not do it any more."""
+        self._owed.pop(event_id, None)
+        with suppress(Gr2Error):  # on a full disk it stays, and is weighed should gr2 be killed
+            self._live.record({"withdrawn": event_id})
+
+    def _entry(self, event: Event, event_id: str, unit: str) -> dict[str, Any]:
+        context = vars(self.context(unit))
+        return {"event_id": event_id, "type": event.TYPE, "payload": event.payload(), "context": context}
 
     def settle(self) -> None:
         """Write the announced events: what they tell of has happened."""
@@ -340,11 +346,12 @@ def tell(session: Session, outbox: Outbox, dead: DeadOperation) -> None:
     _tell_made(outbox, [entry for entry in dead.entries if "made" in entry and entry["event_id"] not in kept_back])
     promised: dict[str, dict[str, Any]] = {}
     for entry in dead.entries:
+        promised.pop(entry.get("withdrawn", entry.get("event_id", "")), None)
         if "type" in entry and entry["event_id"] not in kept_back:
-            promised.pop(entry["event_id"], None)
             promised[entry["event_id"]] = entry
-    for entry in promised.values():
-        if not _holds(entry["path"], entry["text"]) or outbox.contains(entry["event_id"]):
+    # Mirrors come before what is done with them, and before the end of it all.
+    for entry in sorted(promised.values(), key=lambda entry: "refs" not in entry):
+        if not _has_happened(entry) or outbox.contains(entry["event_id"]):
             continue
         kind = event_class(entry["type"])
         if kind is not None:
@@ -367,6 +374,12 @@ def _tell_made(outbox: Outbox, entries: list[dict[str, Any]]) -> None:
             repos=tuple(MaterializedRepo(repo=name, first_materialize=first) for name, first in made.items())
         )
         outbox.emit(event, Context(**entries[0]["context"]), event_id=entries[0]["event_id"])
+
+
+def _has_happened(entry: Mapping[str, Any]) -> bool:
+    if "refs" in entry:
+        return os.path.isdir(entry["path"]) and refs_digest(entry["path"]) != entry["refs"]
+    return _holds(entry["path"], entry["text"])
 
 
 def _holds(path: str, text: str) -> bool:

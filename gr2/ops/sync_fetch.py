@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from gr2.edges.git import Place
+from gr2.edges.git.refs import refs_digest
 from gr2.edges.git.stale_locks import remove_stale_locks
 from gr2.edges.locks import FileLock, LockTimeout
 from gr2.edges.process import Command, Completed
@@ -75,6 +76,8 @@ class Fetching:
         self._live: dict[int, tuple[RepoLook, FileLock]] = {}
         self._hosts: dict[str, int] = {}
         self._unlocked: set[str] = set()
+        # The event that is promised for a repo's mirror, and the digest of its references before the first try.
+        self._promised: dict[str, tuple[str, str]] = {}
         self.result = Fetched()
 
     def fetch(self, looks: Sequence[RepoLook]) -> Fetched:
@@ -101,6 +104,8 @@ class Fetching:
         try:
             for index, completed in self._session.git.run_many(self._commands(looks), jobs=self._jobs):
                 look = self._ended(index)
+                if completed.exit_code != 0 and self._has_moved(look):
+                    self._moved(look, completed.duration_ms)
                 if completed.exit_code == 0:
                     self._succeeded(look, completed)
                 elif self._retries(look, completed, last=last):
@@ -108,8 +113,10 @@ class Fetching:
                 else:
                     self._failed(look, self._error(look, completed))
         finally:
-            for _, lock in self._live.values():
+            for look, lock in self._live.values():
                 lock.release()
+                if self._has_moved(look):
+                    self._moved(look, 0)
             self._live.clear()
             self._hosts.clear()
         return again
@@ -150,6 +157,7 @@ class Fetching:
             raise Blocked("workspace_locked", message, subject=look.repo.name, details=error.holder) from error
         try:
             self._clear_up(look)
+            self._promise(look)
             command = self._command(look, lock)
         except BaseException:
             lock.release()
@@ -162,6 +170,31 @@ class Fetching:
         """Remove the locks that a killed git had no more use for: the next one may have none either, and leave them."""
         if any(os.path.lexists(os.path.join(look.mirror.path, name)) for name in ("HEAD.lock", "packed-refs.lock")):
             remove_stale_locks(look.mirror.path, since_ns=int((fetched_at(look.mirror) or 0.0) * 1e9))
+
+    def _promise(self, look: RepoLook) -> None:
+        """Should gr2 be killed, the next command tells of a mirror that was fetched."""
+        name, path = look.repo.name, look.mirror.path
+        if name in self._promised:
+            return
+        event_id, refs = self._promised[name] = self._run.session.ids.event(), refs_digest(path)
+        event = SyncCacheRefreshed(repo=name, duration_ms=0)
+        self._run.promise_of_mirror(event, event_id, path=path, refs=refs)
+
+    def _has_moved(self, look: RepoLook) -> bool:
+        """Whether a fetch that did not end well, or was ended, moved references all the same."""
+        return refs_digest(look.mirror.path) != self._promised[look.repo.name][1]
+
+    def _moved(self, look: RepoLook, duration_ms: int) -> None:
+        name = look.repo.name
+        self.result.moved.add(name)
+        refresh(look)
+        event_id, _ = self._promised.pop(name)
+        self._run.tell(SyncCacheRefreshed(repo=name, duration_ms=duration_ms), event_id)
+
+    def _not_moved(self, look: RepoLook) -> None:
+        event_id, _ = self._promised.pop(look.repo.name, ("", ""))
+        if event_id:
+            self._run.withdraw(event_id)
 
     def _command(self, look: RepoLook, lock: FileLock) -> Command:
         session = self._session
@@ -187,9 +220,9 @@ class Fetching:
         self.result.completed.append(fetch_operation(look).with_details(**details))
         mark_fetched(self._session, look.mirror)
         if moved:
-            self.result.moved.add(name)
-            refresh(look)
-            self._run.emit(SyncCacheRefreshed(repo=name, duration_ms=completed.duration_ms))
+            self._moved(look, completed.duration_ms)
+        else:
+            self._not_moved(look)
         self._session.progress.end(name, "cache.refresh" if moved else "nothing new")
 
     def _retries(self, look: RepoLook, completed: Completed, *, last: bool) -> bool:
@@ -209,6 +242,7 @@ class Fetching:
 
     def _failed(self, look: RepoLook, error: Gr2Error) -> None:
         error.subject = error.subject or look.repo.name
+        self._not_moved(look)
         self.result.failed.append(fetch_operation(look))
         self.result.issues.append(Issue.from_error(error))
         self._session.progress.end(look.repo.name, f"failed: {error.message}")

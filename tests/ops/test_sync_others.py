@@ -226,6 +226,46 @@ def test_the_next_sync_tells_of_one_that_was_killed(world: World) -> None:
     assert told == [(killed, "interrupted"), (ran.json["operation_id"], "success")]
 
 
+# gr2, killed as soon as the fetch of app is over, before it can say anything about it.
+KILLED_AFTER_A_FETCH = """
+import os, signal, sys
+from gr2.cli.main import main
+from gr2.ops.sync_fetch import Fetching
+usual = Fetching._succeeded
+def killed(self, look, completed):
+    return os.kill(os.getpid(), signal.SIGKILL) if look.repo.name == "app" else usual(self, look, completed)
+Fetching._succeeded = killed
+sys.exit(main(["sync", "run", "--jobs", "1"]))
+"""
+
+
+def test_the_next_sync_tells_of_a_mirror_that_a_killed_one_fetched(world: World) -> None:
+    applied(world, repos=["api", "app"])
+    world.commit("app", {"new.txt": "new\n"})
+
+    done = subprocess.run([sys.executable, "-c", KILLED_AFTER_A_FETCH], cwd=world.root, env=world.env, check=False)
+    killed = events(world, "sync.started")[-1]["operation_id"]
+    statuses = [run(world).json["status"] for _ in range(2)]
+
+    assert (done.returncode, statuses) == (-signal.SIGKILL, ["success", "success"])
+    told = [event["type"] for event in events(world) if event["operation_id"] == killed]
+    assert told == ["sync.started", "sync.cache_refreshed", "sync.completed"]
+    assert [event["repo"] for event in events(world, "sync.cache_refreshed")] == ["app"]
+
+
+def test_a_fetch_that_failed_half_way_tells_of_what_it_moved(world: World) -> None:
+    applied(world)
+    world.commit("app", {"new.txt": "new\n"})
+    world.commit("app", {"new.txt": "new\n"}, branch="topic")
+    world.write(".grip/cache/repos/app.git/refs/heads/topic.lock/in-the-way", "")
+
+    ran = run(world)
+
+    assert (ran.exit_code, ran.json["status"]) == (1, "failed")
+    assert [event["repo"] for event in events(world, "sync.cache_refreshed")] == ["app"]
+    assert types(world)[-1] == "sync.completed"
+
+
 def test_a_silent_remote_is_unreachable(world: World) -> None:
     applied(world)
     hanging(world)

@@ -5,6 +5,7 @@ For repositories of gr2's making, whose reference format is `files`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 
@@ -26,10 +27,18 @@ def read_refs(git_dir: str, prefix: str) -> dict[str, str]:
     for folder, _, files in os.walk(top):
         for file in files:
             path = os.path.join(folder, file)
-            sha = _loose(path)
+            # A name that git is about to change, or that a killed git was (git-check-ref-format(1)).
+            sha = None if file.endswith(".lock") else _loose(path)
             if sha is not None:
                 found[os.path.relpath(path, top)] = sha
     return found
+
+
+def refs_digest(git_dir: str) -> str:
+    """A short text that is another one when a branch or tag was made, moved or deleted."""
+    found = read_refs(git_dir, "refs/")
+    rows = sorted(f"{name} {sha}" for name, sha in found.items() if name.startswith(("heads/", "tags/")))
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 
 def read_ref(git_dir: str, name: str) -> str | None:
