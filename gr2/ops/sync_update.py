@@ -265,7 +265,7 @@ class _Move:
     def _merge(self) -> None:
         message = f"Merge remote-tracking branch 'origin/{self._update.seen.branch}'"
         args = ["merge", "--quiet", "--ff", "--no-edit", "--no-autostash", "--no-overwrite-ignore", "--no-stat"]
-        self._run([*args, "--no-squash", "--commit", "-m", message, self._update.to], "merge")
+        self._run([*args, "--no-squash", "--commit", "--no-rerere-autoupdate", "-m", message, self._update.to], "merge")
 
     def _rebase(self) -> None:
         update = self._update
@@ -273,7 +273,8 @@ class _Move:
         pin(self._git, self._place, self._operation_id, str(update.seen.head))
         base = update.distance.base or "--root"
         args = ["rebase", "--quiet", "--no-autostash", "--no-autosquash", "--no-update-refs", "--no-fork-point"]
-        args += ["--no-rebase-merges", "--no-stat", "--onto", update.to]
+        # An answer that git remembers (rerere) would leave a conflict without files to name.
+        args += ["--no-rebase-merges", "--no-rerere-autoupdate", "--no-stat", "--onto", update.to]
         try:
             self._run([*args, base], "rebase")
         except Failed:

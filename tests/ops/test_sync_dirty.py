@@ -301,6 +301,26 @@ def dirty_beside(world: World) -> str:
 
 
 @pytest.mark.parametrize("strategy", ["rebase", "merge"])
+def test_a_conflict_that_git_remembers_an_answer_to_is_one_all_the_same(world: World, strategy: str) -> None:
+    applied(world)
+    world.git(APP, "config", "--global", "rerere.enabled", "true")
+    world.git(APP, "config", "--global", "rerere.autoUpdate", "true")
+    mine = world.commit(APP, {"README.md": "mine\n"})
+    world.commit("app", {"README.md": "theirs\n"})
+    world.git(APP, "fetch", "--quiet")
+    world.git(APP, "rebase", "--quiet", "origin/main", check=False)
+    world.write(f"{APP}/README.md", "mine and theirs\n")
+    world.git(APP, "add", "README.md")
+    world.git(APP, "-c", "core.editor=true", "rebase", "--continue")
+    world.git(APP, "reset", "--quiet", "--hard", mine)
+
+    ran = run(world, "--strategy", strategy)
+
+    assert issue(ran, f"{strategy}_conflict")["details"]["conflicting_files"] == ["README.md"]
+    assert (head(world), world.git(APP, "status", "--short")) == (mine, "")
+
+
+@pytest.mark.parametrize("strategy", ["rebase", "merge"])
 def test_diverged_work_is_brought_together(world: World, strategy: str) -> None:
     applied(world)
     mine = world.commit(APP, {"mine.txt": "mine\n"})
