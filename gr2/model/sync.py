@@ -158,9 +158,11 @@ def _without_upstream(seen: Seen) -> Verdict:
     deleted = seen.tracking is not None or seen.followed
     message = f"the remote has no branch {seen.branch}" + (" any more" if deleted else " yet")
     hint = "" if seen.adds_nothing else seen.git("push", "-u", "origin", "HEAD")
-    if deleted:
-        lane = f"{seen.checkout.unit}/{seen.checkout.lane}"
-        hint = f"gr2 lane archive {quoted(lane)}" if seen.checkout.lane else ""
+    if deleted and seen.checkout.lane:
+        hint = "gr2 lane archive " + quoted(f"{seen.checkout.unit}/{seen.checkout.lane}")
+    elif deleted:
+        other = seen.remote_default if seen.remote_default != seen.branch else ""
+        hint = seen.git("switch", other) if other else ""
     return _left(seen, "no_upstream", message, hint=hint, details={"branch": seen.branch, "deleted": deleted})
 
 
@@ -192,10 +194,11 @@ def _diverged(seen: Seen, distance: Distance) -> Verdict:
 
 
 def selector(checkout: Checkout) -> str:
-    """The options that select this checkout's lane, or its repo."""
+    """The options that select this checkout's lane, or its repo, in its unit if it has one."""
     if checkout.lane:
         return " --lane " + quoted(f"{checkout.unit}/{checkout.lane}")
-    return f" --repo {checkout.repo}"
+    unit = f" --unit {checkout.unit}" if checkout.unit else ""
+    return f"{unit} --repo {checkout.repo}"
 
 
 def _told(seen: Seen, distance: Distance) -> dict[str, Any]:

@@ -401,6 +401,16 @@ def test_a_renamed_default_branch_is_told_and_no_branch_is_switched(world: World
     assert (head(world), world.git(APP, "branch", "--show-current")) == (before, "main")
 
 
+def test_a_unit_checkout_on_a_branch_that_was_renamed_is_told_what_to_switch_to(world: World) -> None:
+    applied(world, units=["alpha"])
+    world.git(world.remote("app"), "branch", "--quiet", "-m", "main", "trunk")
+
+    told = issue(run(world), "no_upstream")
+
+    assert (told["subject"], told["details"]["deleted"]) == ("app (alpha)", True)
+    assert told["hint"] == f"git -C {world.path('agents/alpha/repos/app')} switch trunk"
+
+
 def test_a_branch_name_that_becomes_a_folder_on_the_remote_is_no_trouble(world: World) -> None:
     applied(world)
     remote = world.remote("app")
