@@ -98,6 +98,8 @@ def make_plan(
                 plan.block(checkout)
             continue
         found = branch_issues(look) if look.repo.name in known else []
+        if not any(checkout.scope == "shared" for checkout in look.checkouts):
+            found = [replace(issue, blocking=False) for issue in found]
         plan.issues += found
         if not look.heads:
             continue

@@ -411,6 +411,21 @@ def test_a_unit_checkout_on_a_branch_that_was_renamed_is_told_what_to_switch_to(
     assert told["hint"] == f"git -C {world.path('agents/alpha/repos/app')} switch trunk"
 
 
+def test_a_default_branch_that_is_not_there_blocks_no_lane(world: World) -> None:
+    lane = with_lane(world)
+    world.git(lane, "push", "--quiet", "origin", "feat")
+    new = world.commit("app", {"new.txt": "new\n"}, branch="feat")
+    text = world.read(".grip/workspace_spec.toml")
+    path = f'path = "{APP}"\n'
+    world.write(".grip/workspace_spec.toml", text.replace(path, f'{path}default_branch = "nowhere"\n'))
+
+    ran = run(world, "--lane", "alpha/feat")
+
+    assert (ran.exit_code, ran.json["status"]) == (0, "attention")
+    assert issue(ran, "unknown_revision")["blocking"] is False
+    assert head(world, lane) == new
+
+
 def test_a_branch_name_that_becomes_a_folder_on_the_remote_is_no_trouble(world: World) -> None:
     applied(world)
     remote = world.remote("app")
