@@ -9,6 +9,8 @@ from typing import Any
 
 from gr2.edges.files import write_whole
 from gr2.edges.git import Place
+from gr2.edges.git.refs import refs_digest
+from gr2.model.event.sync import SyncCacheRefreshed
 from gr2.model.outcome import Operation
 from gr2.model.records import dataclass
 from gr2.model.spec import Repo
@@ -39,11 +41,13 @@ class AcceptUrl:
         return Operation(kind="cache.refresh", repo=self.repo.name, path=path, details={"url": self.repo.url})
 
     def run(self, run: Mutation) -> Mapping[str, Any]:
+        from gr2.ops.sync_fetch import mirror_locked
+
         session = run.session
         url = remote_url(session, self.repo)
         mirror = Place.bare(session.layout.mirror(self.repo.name))
-        specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        session.git.run(["fetch", "--prune", "--progress", "--", url, *specs], at=mirror, network=True)
+        with mirror_locked(run, self.repo.name):
+            self._fetch(run, mirror, url)
         for path in self.paths:
             session.git.run(["config", "remote.origin.url", url], at=Place.checkout(session.layout.at(path)))
         config = os.path.join(mirror.git_dir, "config")
@@ -55,6 +59,22 @@ class AcceptUrl:
         text = re.sub(r"(?m)^(\s*url = ).*$", lambda match: match.group(1) + quoted(url), text, count=1)
         write_whole(config, text.encode(errors="surrogateescape"))
         return {"checkouts": list(self.paths)}
+
+    def _fetch(self, run: Mutation, mirror: Place, url: str) -> None:
+        """Fetch everything, and tell of it if a reference moved."""
+        session, name = run.session, self.repo.name
+        event_id, refs, started = session.ids.event(), refs_digest(mirror.git_dir), session.clock.monotonic()
+        event = SyncCacheRefreshed(repo=name, duration_ms=0)
+        run.promise_of_mirror(event, event_id, path=mirror.git_dir, refs=refs)
+        specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        try:
+            session.git.run(["fetch", "--prune", "--progress", "--", url, *specs], at=mirror, network=True)
+        finally:
+            if refs_digest(mirror.git_dir) == refs:
+                run.withdraw(event_id)
+            else:
+                duration = round((session.clock.monotonic() - started) * 1000)
+                run.tell(SyncCacheRefreshed(repo=name, duration_ms=duration), event_id)
 
 
 def recorded_origin(checkout: str) -> str | None:

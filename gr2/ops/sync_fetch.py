@@ -6,7 +6,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from typing import Any
 
@@ -58,10 +58,31 @@ class Fetched:
 
 
 def mirror_lock(run: Mutation, repo: str) -> FileLock:
-    """The lock under which a repo's mirror is made or fetched."""
+    """Take the lock under which a repo's mirror is made or fetched. Raises Blocked `workspace_locked`."""
     # Without a holder's name in it: that would cost a truncated file for each of a thousand mirrors.
     session = run.session
-    return FileLock(session.layout.lock(f"mirror-{repo}"), wait=session.wait_seconds)
+
+    def pause(seconds: float) -> None:
+        session.runner.cancellation.check()
+        session.clock.sleep(seconds)
+
+    lock = FileLock(session.layout.lock(f"mirror-{repo}"), wait=session.wait_seconds, pause=pause)
+    try:
+        lock.acquire()
+    except LockTimeout as error:
+        message = "its mirror is being fetched by another gr2"
+        raise Blocked("workspace_locked", message, subject=repo, details=error.holder) from error
+    return lock
+
+
+@contextmanager
+def mirror_locked(run: Mutation, repo: str) -> Iterator[None]:
+    """The body has the lock of a repo's mirror. Raises Blocked `workspace_locked`."""
+    lock = mirror_lock(run, repo)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Fetching:
@@ -129,6 +150,8 @@ class Fetching:
             if look is not None:
                 try:
                     command = self._start(index, look)
+                except Interrupted:
+                    raise
                 except Gr2Error as error:
                     self._failed(look, error)
                     continue
@@ -150,11 +173,6 @@ class Fetching:
 
     def _start(self, index: int, look: RepoLook) -> Command:
         lock = mirror_lock(self._run, look.repo.name)
-        try:
-            lock.acquire()
-        except LockTimeout as error:
-            message = "its mirror is being fetched by another gr2"
-            raise Blocked("workspace_locked", message, subject=look.repo.name, details=error.holder) from error
         try:
             self._clear_up(look)
             self._promise(look)
@@ -297,7 +315,7 @@ class SeedUnderLock:
         return SeedMirror(repo=self.look.repo).operation
 
     def run(self, run: Mutation) -> Mapping[str, Any]:
-        with mirror_lock(run, self.look.repo.name):
+        with mirror_locked(run, self.look.repo.name):
             done: Mapping[str, Any] = {}
             if not self._is_there():
                 try:

@@ -170,6 +170,21 @@ def test_a_mirror_path_that_is_no_usable_mirror_is_left_alone(world: World, what
     assert what != "a file" or world.read(mirror) == "x"
 
 
+def test_a_mirror_that_moved_with_its_url_is_told_of_once(world: World) -> None:
+    world.write_spec(repos=["app"], units=[])
+    world.call("apply")
+    moved = f"{world.base}/moved.git"
+    world.git(".", "clone", "--quiet", "--bare", world.remote("app"), moved)
+    world.git(moved, "update-ref", "refs/heads/later", "main")
+    text = world.read(".grip/workspace_spec.toml")
+    world.write(".grip/workspace_spec.toml", text.replace(world.remote("app"), moved))
+
+    assert [world.call("apply", "--accept-url", "app").exit_code for _ in range(2)] == [0, 0]
+
+    told = world.call("events", "list", "--json", "--type", "sync.cache_refreshed").json["events"]
+    assert [event["repo"] for event in told] == ["app"]
+
+
 def test_a_url_that_changed_in_the_spec_blocks_that_repo_until_it_is_accepted(world: World) -> None:
     world.write_spec(repos=["app"], units=["alpha"])
     world.call("apply")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -251,6 +252,22 @@ def test_the_next_sync_tells_of_a_mirror_that_a_killed_one_fetched(world: World)
     told = [event["type"] for event in events(world) if event["operation_id"] == killed]
     assert told == ["sync.started", "sync.cache_refreshed", "sync.completed"]
     assert [event["repo"] for event in events(world, "sync.cache_refreshed")] == ["app"]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_mirror_that_somebody_else_keeps_is_named(
+    world: World, missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(world)
+    monkeypatch.setattr("gr2.ops.sync_fetch.FileLock", lambda path, wait, **how: FileLock(path, wait=0.1, **how))
+    if missing:
+        shutil.rmtree(world.path(".grip/cache/repos/app.git"))
+
+    with FileLock(world.path(".grip/state/locks/mirror-app.lock")):
+        ran = run(world)
+
+    assert (ran.exit_code, issue(ran, "workspace_locked")["subject"]) == (1, "app")
+    assert types(world)[-1] == "sync.completed"
 
 
 def test_a_fetch_that_failed_half_way_tells_of_what_it_moved(world: World) -> None:
