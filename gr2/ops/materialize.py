@@ -58,11 +58,15 @@ class SeedMirror:
         url = remote_url(session, self.repo)
         filters = [f"--filter={self.repo.filter}"] if self.repo.filter else []
         session.git.run(["clone", "--bare", "--progress", *filters, "--", url, draft], network=True)
+        event_id = session.ids.event()
         with open(os.path.join(draft, "config"), "a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(config_for(canonical_url(session, self.repo)))
-        _rename(draft, final)
+            # By the comment the mirror of this making is known from any other.
+            file.write(f"{config_for(canonical_url(session, self.repo))}# {event_id}\n")
         duration = round((time.monotonic() - started) * 1000)
-        run.emit(SyncCacheSeeded(repo=self.repo.name, duration_ms=duration))
+        event = SyncCacheSeeded(repo=self.repo.name, duration_ms=duration)
+        run.promise(event, event_id, path=os.path.join(final, "config"), text=event_id)
+        _rename(draft, final)
+        run.tell(event, event_id)
         return {"duration_ms": duration}
 
 

@@ -270,6 +270,29 @@ def test_a_mirror_that_somebody_else_keeps_is_named(
     assert types(world)[-1] == "sync.completed"
 
 
+# gr2, killed as soon as a mirror is at its place.
+KILLED_AFTER_A_SEED = """
+import os, signal, sys
+from gr2.cli.main import main
+from gr2.ops import materialize
+usual = materialize._rename
+materialize._rename = lambda *paths: (usual(*paths), os.kill(os.getpid(), signal.SIGKILL))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", [("apply",), ("sync", "run")])
+def test_the_next_command_tells_of_a_mirror_that_a_killed_one_made(world: World, command: tuple[str, ...]) -> None:
+    world.write_spec(repos=["app"], units=[])
+
+    words = [sys.executable, "-c", KILLED_AFTER_A_SEED, *command]
+    done = subprocess.run(words, cwd=world.root, env=world.env, check=False)
+    codes = [world.call(*command).exit_code for _ in range(2)]
+
+    assert (done.returncode, codes) == (-signal.SIGKILL, [0, 0])
+    assert [event["repo"] for event in events(world, "sync.cache_seeded")] == ["app"]
+
+
 def test_a_fetch_that_failed_half_way_tells_of_what_it_moved(world: World) -> None:
     applied(world)
     world.commit("app", {"new.txt": "new\n"})
