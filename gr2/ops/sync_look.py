@@ -148,9 +148,9 @@ def see(session: Session, found: RepoLook, checkout: Checkout, lane: Lane | None
     git_dir = os.path.join(path, ".git")
     link = first_link(session.root, checkout.path)
     if link is not None or not os.path.isdir(git_dir):
-        exists = link is None and os.path.lexists(git_dir)
-        occupied = link is None and not exists and _is_occupied(path)
-        return Seen(root=session.root, checkout=checkout, exists=exists, link=link, occupied=occupied)
+        # Also by a worktree of another repository, whose `.git` is a file: it shares what a checkout has for itself.
+        occupied = link is None and _is_occupied(path)
+        return Seen(root=session.root, checkout=checkout, exists=False, link=link, occupied=occupied)
     branch, head = _position(git_dir)
     tracking = target = None
     if branch is not None:

@@ -328,6 +328,21 @@ def test_something_else_in_the_place_of_a_checkout_is_told(world: World) -> None
     assert ran.json["status"] == "attention"
 
 
+def test_a_worktree_in_the_place_of_a_checkout_is_told(world: World) -> None:
+    applied(world, units=["alpha"])
+    path = "agents/alpha/repos/app"
+    shutil.rmtree(world.path(path))
+    world.git(APP, "worktree", "add", "--quiet", "-b", "mine", world.path(path))
+    world.commit("app", {"new.txt": "new\n"})
+
+    ran, status = run(world), world.call("sync", "status", "--json")
+
+    assert (ran.exit_code, ran.codes) == (0, ["path_conflict"])
+    assert issue(ran, "path_conflict")["details"]["files"] == [path]
+    assert "path_conflict" in status.codes
+    assert "branch_mismatch" not in status.codes
+
+
 def test_a_branch_deleted_on_the_remote_is_told_by_every_sync(world: World) -> None:
     lane = with_lane(world)
     world.git(lane, "push", "--quiet", "--set-upstream", "origin", "feat")
