@@ -153,6 +153,7 @@ def test_a_github_that_cannot_be_reached_was_not_written_to(desk: Desk, write: b
         (status(429, "slow down", headers={"Retry-After": "3"}), 3),
         (status(403, "You have exceeded a secondary rate limit."), 60),
         (status(200, data=None, errors=[{"type": "RATE_LIMITED", "message": "no"}], headers=LIMITED), 90),
+        (status(200, errors=[{"type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": "no"}]), 60),
     ],
 )
 @pytest.mark.parametrize("write", [False, True])

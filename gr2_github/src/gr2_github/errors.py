@@ -27,6 +27,8 @@ from gr2_github.answer import Answer
 
 GH_AUTH_EXIT = 4
 TIMED_OUT = 124
+# GitHub says the one in its schema, and the other in its answers.
+RATE_LIMITED = frozenset({"RATE_LIMIT", "RATE_LIMITED"})
 # Go's net package: the connection was never made, so the request was never sent.
 _NOT_SENT = re.compile(
     r"\bdial (?:tcp|udp|unix)\b|\bproxyconnect\b|error connecting to |no such host|\bx509: |tls: failed to verify"
@@ -163,7 +165,7 @@ def graphql_refusal(request: Request, error: Mapping[str, Any], answer: Answer, 
     kind = str(error.get("type") or "")
     said = first_line(str(error.get("message") or ""))
     details = {"type": kind, "reasons": [said]}
-    if kind == "RATE_LIMITED":
+    if kind in RATE_LIMITED:
         return rate_limited(request, answer.retry_after(now), details)
     if kind == "NOT_FOUND":
         return not_found(request, (), details)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gr2.api import NotFound, ProtocolError, Transient
 from gr2_github import queries
 from gr2_github.address import Address
-from gr2_github.errors import Request, first_line
+from gr2_github.errors import RATE_LIMITED, Request, first_line
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -232,7 +232,7 @@ def _path(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_rate(row: Mapping[str, Any]) -> bool:
-    return row.get("type") == "RATE_LIMITED"
+    return row.get("type") in RATE_LIMITED
 
 
 def _bearable(row: Mapping[str, Any]) -> bool:
