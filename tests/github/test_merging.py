@@ -73,10 +73,11 @@ def test_rules_that_are_not_met_are_told_in_github_s_words(desk: Desk) -> None:
     ]
 
 
-def test_a_merge_while_the_base_moves_may_be_tried_again(desk: Desk) -> None:
+@pytest.mark.parametrize("status", [405, 409])
+def test_a_merge_while_the_base_moves_may_be_tried_again(desk: Desk, status: int) -> None:
     _, ref = desk.opened()
     message = {"message": "Base branch was modified. Review and try the merge again."}
-    desk.hub.faults.append(Fault(kind="status", on="PUT", status=409, body=message))
+    desk.hub.faults.append(Fault(kind="status", on="PUT", status=status, body=message))
 
     assert isinstance(refused(desk, ref), Transient)
 

@@ -82,7 +82,7 @@ def refused(
         )
     if found.mergeable == "CONFLICTING":
         return Conflict(f"{request.what}: it conflicts with {first_line(found.base_ref_name)}", **about)
-    if answer.status == 409:
+    if answer.status == 409 or "base branch was modified" in said.lower():
         return Transient(words, hint="run the same command again", **about)
     return NotMergeable(words, **about)
 
