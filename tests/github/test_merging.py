@@ -280,6 +280,27 @@ def test_a_success_does_not_hide_a_failure_of_the_same_name(desk: Desk) -> None:
     assert found == {"build": "failing", "lint": "passing", "legacy": "failing"}
 
 
+def test_a_check_that_is_queued_again_is_newer_than_the_one_that_ended(desk: Desk) -> None:
+    url, ref = desk.opened()
+    pull = desk.pull(url, ref.number)
+    desk.hub.report(pull, "ci", "SUCCESS")
+    desk.hub.report(pull, "ci", None, suite="again", started=False)
+
+    assert [check.state for check in desk.adapter.pr_checks(ref)] == ["pending"]
+
+
+@pytest.mark.parametrize("order", [("push", "pull_request"), ("pull_request", "push")])
+def test_a_required_check_stays_required_beside_a_worse_one_of_its_name(desk: Desk, order: tuple[str, str]) -> None:
+    url, ref = desk.opened()
+    pull = desk.pull(url, ref.number)
+    for event in order:
+        desk.hub.report(
+            pull, "build", "SUCCESS" if event == "push" else "FAILURE", event=event, required=event == "push"
+        )
+
+    assert [(check.state, check.required) for check in desk.adapter.pr_checks(ref)] == [("failing", True)]
+
+
 @pytest.mark.parametrize(
     ("conclusion", "state"),
     [

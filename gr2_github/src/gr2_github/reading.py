@@ -25,6 +25,7 @@ _VERDICTS: dict[str, Verdict] = {
 }
 # Statuses of a merge that branch protection and rulesets allow (GraphQL, MergeStateStatus).
 _ALLOWED = frozenset({"CLEAN", "HAS_HOOKS", "UNSTABLE"})
+_NOT_YET = "9999"
 _WORST: tuple[CheckState, ...] = ("failing", "pending", "passing", "neutral", "skipped")
 
 
@@ -86,10 +87,10 @@ def checks(contexts: Iterable[documents.Context]) -> tuple[Check, ...]:
             newest[*source, check.name] = (when, check)
     worst: dict[str, Check] = {}
     for _, check in newest.values():
-        known = worst.get(check.name)
-        if known is None or _WORST.index(check.state) < _WORST.index(known.state):
-            required = check.required or (known is not None and known.required)
-            worst[check.name] = Check(name=check.name, state=check.state, url=check.url, required=required)
+        known = worst.setdefault(check.name, check)
+        shown = min(known, check, key=lambda each: _WORST.index(each.state))
+        required = check.required or known.required
+        worst[check.name] = Check(name=check.name, state=shown.state, url=shown.url, required=required)
     return tuple(worst[name] for name in sorted(worst))
 
 
@@ -112,7 +113,8 @@ def _check(context: documents.Context) -> tuple[str, tuple[str, ...], Check]:
     )
     url = web_url(context.details_url or "")
     return (
-        context.started_at or "",
+        # One that has not been started yet is newer than all that ended.
+        context.started_at or (_NOT_YET if state == "pending" else ""),
         source,
         Check(name=context.name, state=state, url=url, required=context.is_required),
     )

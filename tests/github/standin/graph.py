@@ -281,7 +281,7 @@ def _commit(repository: Repository, sha: str) -> dict[str, Any]:
 
 def _context(repository: Repository, report: CheckReport) -> dict[str, Any]:
     def required(info: Any, pullRequestNumber: int = 0, pullRequestId: str = "") -> bool:
-        return report.name in repository.rule(repository.pulls[pullRequestNumber].base).checks
+        return report.required or report.name in repository.rule(repository.pulls[pullRequestNumber].base).checks
 
     if report.is_status:
         states = {"SUCCESS": "SUCCESS", "FAILURE": "FAILURE", None: "PENDING"}
@@ -299,7 +299,7 @@ def _context(repository: Repository, report: CheckReport) -> dict[str, Any]:
         "status": report.status,
         "conclusion": report.conclusion,
         "detailsUrl": f"https://ci.example.org/{report.when}",
-        "startedAt": _when(report.when),
+        "startedAt": _when(report.when) if report.started else None,
         "isRequired": required,
         "checkSuite": {
             "app": {"slug": "github-actions"},

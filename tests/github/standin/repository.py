@@ -46,6 +46,9 @@ class CheckReport:
     workflow: str = "CI"
     event: str = "push"
     is_status: bool = False
+    suite: str = ""
+    started: bool = True
+    required: bool = False
 
 
 @dataclass(kw_only=True)
@@ -214,10 +217,10 @@ class Repository:
         return found
 
     def current_checks(self, sha: str) -> list[CheckReport]:
-        newest: dict[tuple[str, str, str], CheckReport] = {}
+        newest: dict[tuple[str, str, str, str], CheckReport] = {}
         for report in self.checks:
             if report.sha == sha:
-                newest[report.name, report.workflow, report.event] = report
+                newest[report.name, report.workflow, report.event, report.suite] = report
         return list(newest.values())
 
     def merge(self, pull: Pull, *, method: str, sha: str = "", by_queue: bool = False) -> str:
