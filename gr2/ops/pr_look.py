@@ -141,6 +141,12 @@ def record(work: Work, children: Iterable[Child], *, more: Iterable[Event] = ())
     work.save(after, events)
 
 
+def with_old_head(work: Work, child: Child) -> Child:
+    """`child` with the head that is recorded of it: only create, status and checks decide which one a merge expects."""
+    old = work.existing.child(child.repo)
+    return replace(child, head_sha=old.head_sha) if old is not None and child.is_live else child
+
+
 def _is_live(group: Group, repo: str) -> bool:
     child = group.child(repo)
     return child is not None and child.is_live

@@ -6,7 +6,6 @@ that the same command again continues, and nothing is merged twice, out of order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from gr2.errors import Blocked, Failed, Gr2Error
@@ -17,9 +16,9 @@ from gr2.model.platform_error import OutcomeUnknown, PlatformError, Queued
 from gr2.model.pull_request import Merged, MergeMethod, PullRef
 from gr2.model.records import dataclass
 from gr2.ops.lease import Fence, guard
-from gr2.ops.pr_auto import hand_over
+from gr2.ops.pr_auto import hand_over, take_turn
 from gr2.ops.pr_group import GroupResult, Work, group_work, no_group
-from gr2.ops.pr_look import look, record
+from gr2.ops.pr_look import look, record, with_old_head
 from gr2.ops.pr_merge_check import ready_to_merge
 from gr2.ops.pr_newer import newer_commits, newer_issues
 from gr2.ops.pr_next import commands_of, order_of
@@ -53,6 +52,7 @@ class PrMergeResult(GroupResult):
 @dataclass
 class _Progress:
     merged: list[str] = field(default_factory=list)
+    already: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
@@ -70,7 +70,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
         if work.group is None:
             raise no_group(work.session, work.lane)
         try:
-            blockers = ready_to_merge(work, request.method, force=request.force, auto=request.auto)
+            ready_to_merge(work, request.method, force=request.force, auto=request.auto)
         except (Blocked, Failed, PlatformError) as error:
             return _refused(work, error)
         already = [child.repo for child in work.existing.prs if child.status == "merged"]
@@ -79,7 +79,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
         progress = _Progress()
         if len(already) < len(work.existing.prs):
             fence.recheck()
-            _merge_in_order(work, request, blockers, fence, progress)
+            _merge_in_order(work, request, fence, progress)
         progress.issues += newer_issues(work, newer, push=commands_of(work).create)
         return PrMergeResult(
             status=_status(progress),
@@ -87,7 +87,7 @@ def merge_group(session: Session, request: MergeRequest, lane: str = "") -> PrMe
             operation_id=work.run.operation_id,
             group=work.group,
             merged=tuple(progress.merged),
-            already_merged=tuple(already),
+            already_merged=tuple(already + progress.already),
             failed=tuple(progress.failed),
             pending=tuple(progress.pending),
         )
@@ -111,28 +111,15 @@ def _status(progress: _Progress) -> Status:
     return Status.ATTENTION if progress.issues else Status.SUCCESS
 
 
-def _merge_in_order(
-    work: Work, request: MergeRequest, blockers: Mapping[str, Sequence[str]], fence: Fence, progress: _Progress
-) -> None:
-    """Merge one after the other; the first that cannot be merged now, as `blockers` say by repo, ends it."""
+def _merge_in_order(work: Work, request: MergeRequest, fence: Fence, progress: _Progress) -> None:
+    """Merge one after the other; the first that cannot be merged now ends it."""
     for repo in work.journal.order:
         child = work.existing.child(repo)
         if child is None or child.status == "merged":
             continue
-        if child.status == "queued":
-            _wait_for(work, repo, progress)
-            return
         try:
             fence.recheck()
-            if blockers[repo]:
-                issue = hand_over(work, child, request.method, force=request.force)
-                after = work.existing.child(repo)
-                if after is None or after.status != "merged":
-                    progress.issues += [issue] if issue else []
-                    _wait_for(work, repo, progress)
-                    return
-            else:
-                _merge(work, child, request.method)
+            issue, is_ours = _merge_one(work, child, request)
         except PlatformError as error:
             _fail(work, child, error, progress)
             return
@@ -141,11 +128,27 @@ def _merge_in_order(
             progress.failed.append(repo)
             progress.status = Status.BLOCKED
             return
-        now = work.existing.child(repo)
-        if now is not None and now.status == "queued":
+        after = work.existing.child(repo)
+        if after is None or after.status != "merged":
+            progress.issues += [issue] if issue else []
             _wait_for(work, repo, progress)
             return
-        progress.merged.append(repo)
+        (progress.merged if is_ours else progress.already).append(repo)
+
+
+def _merge_one(work: Work, child: Child, request: MergeRequest) -> tuple[Issue | None, bool]:
+    """Merge `child`, or let the platform do it, unless it is queued already. Gives what is to be said, and whether this
+    run had a hand in it."""
+    if request.auto and child.status != "queued":
+        turn = take_turn(work, child, force=request.force)
+        child = turn.child
+        if child.status == "merged":
+            return None, False
+        if turn.blockers and child.status != "queued":
+            return hand_over(work, turn, request.method, force=request.force), True
+    if child.status != "queued":
+        _merge(work, child, request.method)
+    return None, True
 
 
 def _wait_for(work: Work, repo: str, progress: _Progress) -> None:
@@ -172,7 +175,7 @@ def _merge(work: Work, child: Child, method: MergeMethod) -> None:
         problem = error
     now = _read_back(work, child)
     if now.status == "merged" or (now.status == "queued" and (problem is None or isinstance(problem, Queued))):
-        record(work, [now])
+        record(work, [with_old_head(work, now)])
     elif answer is not None:
         # The platform said yes and has not caught up with itself.
         status = replace(child, status="queued") if answer.queued else replace(child, status="merged", blockers=())

@@ -33,12 +33,11 @@ def remaining_blockers(child: Child, overview: Overview | None, *, force: bool) 
     return tuple(blocker.value for blocker in Blocker if blocker in kept)
 
 
-def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> Mapping[str, tuple[str, ...]]:
-    """Look at everything anew, and record it. Gives what stands in the way of each that is not merged, by repo: nothing
-    without `auto`. Raises for whatever forbids to begin; see `merge_group`."""
+def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) -> None:
+    """Look at everything anew, and record it. Raises for whatever forbids to begin; see `merge_group`."""
     seen = look(work.session, work.platforms, work.existing.prs)
     refuse_unread(work, seen)
-    _refuse_moved(work, seen)
+    refuse_moved(work, seen)
     _wait_for_mergeability(work, seen)
     take_in(work, seen)
     left = [child for child in work.existing.prs if child.status != "merged"]
@@ -50,7 +49,6 @@ def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) 
     _refuse_method(work, left, seen, method)
     if auto and any(blockers.values()):
         _refuse_without_auto(work, left)
-    return blockers
 
 
 def refuse_unread(work: Work, seen: Seen) -> None:
@@ -67,7 +65,8 @@ def refuse_unread(work: Work, seen: Seen) -> None:
     raise first
 
 
-def _refuse_moved(work: Work, seen: Seen) -> None:
+def refuse_moved(work: Work, seen: Seen) -> None:
+    """Raise Blocked `head_moved` when a head is not the one that was last looked at; one issue for each."""
     issues = []
     for old in work.existing.prs:
         new = seen.children.get(old.repo)
@@ -95,7 +94,7 @@ def _wait_for_mergeability(work: Work, seen: Seen) -> None:
         seen.overviews.update(again.overviews)
         seen.unread.update(again.unread)
         refuse_unread(work, seen)
-        _refuse_moved(work, seen)
+        refuse_moved(work, seen)
 
 
 def _refuse_outdated(seen: Seen) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gr2.model.group import Child
 from gr2.model.outcome import Issue, run_status
 from gr2.model.platform_error import OutcomeUnknown, PlatformError
 from gr2.model.pull_request import PullRef
 from gr2.ops.lease import guard
 from gr2.ops.pr_group import Work, group_work
-from gr2.ops.pr_look import look, record
+from gr2.ops.pr_look import look, record, with_old_head
 from gr2.ops.pr_merge_check import refuse_unread
 from gr2.ops.pr_newer import newer_commits
 from gr2.ops.pr_next import GroupView, commands_of, order_of
@@ -35,7 +33,7 @@ def ready_group(session: Session, lane: str = "") -> PrReadyResult:
             issue = _ready(work, child)
             issues += [issue] if issue is not None else []
         after = look(work.session, work.platforms, work.existing.prs)
-        record(work, [_with_old_head(work, child) for child in after.children.values()])
+        record(work, [with_old_head(work, child) for child in after.children.values()])
         failed = len(issues)
         issues += after.issues
         return PrReadyResult(
@@ -61,9 +59,3 @@ def _ready(work: Work, child: Child) -> Issue | None:
     except PlatformError as error:
         return about(error, child.name, repo=child.repo, number=child.pr_number)
     return None
-
-
-def _with_old_head(work: Work, child: Child) -> Child:
-    # Only create, status and checks decide which head is the expected one of a merge.
-    old = work.existing.child(child.repo)
-    return replace(child, head_sha=old.head_sha) if old is not None and child.is_live else child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -175,6 +176,98 @@ def test_auto_merge_is_turned_on_where_github_waits_and_finished_by_the_same_com
     assert group.pull("app").state == "MERGED"
     done = group.call("pr", "merge", "--auto")
     assert done.json["group"]["state"] == "merged", done.stdout
+
+
+def test_auto_does_not_give_away_an_approval_of_an_older_head(group: Group) -> None:
+    group.desk.hub.repositories["acme/app"].rules["main"] = Rule(approvals=1, checks=("ci",))
+    assert group.create().json["status"] == "success"
+    group.desk.hub.review(group.pull("app"), "casey", "APPROVED")
+    group.world.commit(f"{LANE}/repos/app", {"later.txt": "later\n"})
+    assert group.create().json["status"] == "success"
+
+    waiting = group.call("pr", "merge", "--auto")
+    group.desk.hub.report(group.pull("app"), "ci")
+
+    assert (waiting.json["status"], waiting.codes) == ("pending", ["auto_merge_off"]), waiting.stdout
+    assert (group.pull("app").auto_merge, group.pull("app").state) == ("", "OPEN")
+
+
+def test_auto_does_not_give_away_a_failing_check_that_github_does_not_demand(group: Group) -> None:
+    group.desk.hub.repositories["acme/app"].rules["main"] = Rule(checks=("ci",))
+    assert group.create().json["status"] == "success"
+    group.desk.hub.report(group.pull("app"), "lint", "FAILURE")
+
+    waiting = group.call("pr", "merge", "--auto")
+    group.desk.hub.report(group.pull("app"), "ci")
+
+    assert (waiting.json["status"], waiting.codes) == ("pending", ["auto_merge_off"]), waiting.stdout
+    assert (group.pull("app").auto_merge, group.pull("app").state) == ("", "OPEN")
+    assert group.call("pr", "merge", "--auto", "--force").json["group"]["state"] == "merged"
+
+
+def _in_the_middle(group: Group, act: Callable[[], object]) -> None:
+    """Let something happen while the first pull request is merged."""
+    group.desk.hub.faults.append(Fault(kind="meanwhile", on="PUT /repos/acme/app", act=act))
+
+
+def test_auto_merges_a_later_one_only_as_it_stands_when_its_turn_comes(group: Group) -> None:
+    group.desk.hub.repositories["acme/api"].rules["main"] = Rule(checks=("ci",))
+    assert group.create().json["status"] == "success"
+    group.desk.hub.report(group.pull("api"), "ci")
+    _in_the_middle(group, lambda: group.desk.hub.report(group.pull("api"), "lint", "FAILURE"))
+
+    ran = group.call("pr", "merge", "--auto")
+
+    assert (ran.json["merged"], ran.json["pending"]) == (["app"], ["api"]), ran.stdout
+    assert ran.codes == ["auto_merge_off"]
+    assert group.pull("api").state == "OPEN"
+
+
+def test_auto_merges_a_later_one_that_has_become_ready(group: Group) -> None:
+    group.desk.hub.repositories["acme/api"].rules["main"] = Rule(checks=("ci",))
+    assert group.create().json["status"] == "success"
+    _in_the_middle(group, lambda: group.desk.hub.report(group.pull("api"), "ci"))
+
+    ran = group.call("pr", "merge", "--auto")
+
+    assert (ran.json["status"], ran.json["merged"]) == ("success", ["app", "api"]), ran.stdout
+
+
+def test_auto_does_not_merge_a_later_head_that_moved_in_the_middle(group: Group) -> None:
+    assert group.create().json["status"] == "success"
+    url = "https://github.com/acme/api.git"
+    _in_the_middle(group, lambda: group.desk.push(url, "feat", {"other.txt": "other\n"}))
+
+    ran = group.call("pr", "merge", "--auto")
+    again = group.call("pr", "merge", "--auto")
+
+    assert (ran.exit_code, ran.json["merged"], ran.codes) == (4, ["app"], ["head_moved"]), ran.stdout
+    assert (again.exit_code, again.codes) == (3, ["head_moved"])
+    assert group.pull("api").state == "OPEN"
+
+
+def test_what_is_merged_by_hand_in_the_middle_of_auto_was_merged_already(group: Group) -> None:
+    assert group.create().json["status"] == "success"
+    api = group.desk.hub.repositories["acme/api"]
+    _in_the_middle(group, lambda: api.merge(group.pull("api"), method="squash"))
+
+    ran = group.call("pr", "merge", "--auto")
+
+    assert ran.json["status"] == "success", ran.stdout
+    assert (ran.json["merged"], ran.json["already_merged"]) == (["app"], ["api"])
+
+
+def test_a_head_that_moves_while_auto_merge_is_turned_on_is_not_taken_for_the_expected_one(group: Group) -> None:
+    group.desk.hub.repositories["acme/app"].rules["main"] = Rule(checks=("ci",))
+    assert group.create().json["status"] == "success"
+    url = "https://github.com/acme/app.git"
+    push = lambda: group.desk.push(url, "feat", {"other.txt": "other\n"})  # noqa: E731
+    group.desk.hub.faults.append(Fault(kind="meanwhile", on="mutation", after=True, act=push))
+
+    group.call("pr", "merge", "--auto")
+    again = group.call("pr", "merge")
+
+    assert (again.exit_code, again.codes) == (3, ["head_moved"]), again.stdout
 
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["seen", "hidden"])
