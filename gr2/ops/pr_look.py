@@ -24,7 +24,10 @@ from gr2.model.records import dataclass
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_platform import Platforms, about, degraded
 from gr2.ops.pr_policy import Policy, policy_of
+from gr2.ops.steps import each
 from gr2.session import Session
+
+_AT_ONCE = 16
 
 
 @dataclass
@@ -59,6 +62,15 @@ def look(session: Session, platforms: Platforms, children: Sequence[Child]) -> S
         by_platform.setdefault(child.platform, {})[PullRef(url=repo.url, number=child.pr_number)] = child
     for name, asked in by_platform.items():
         _ask(session, platforms, name, asked, seen)
+    told = [child for child in children if child.repo in seen.overviews]
+    _learn_policies(session, platforms, [(child.repo, seen.overviews[child.repo].pull) for child in told])
+    for child in told:
+        overview = seen.overviews[child.repo]
+        policy = _policy(platforms, child, overview.pull)
+        if policy.problem is not None:
+            seen.unsure[child.repo] = policy.problem
+            seen.issues.append(_unsure(policy.problem, child))
+        seen.children[child.repo] = observed(child, overview, required=policy.required)
     return seen
 
 
@@ -84,23 +96,22 @@ def _ask(session: Session, platforms: Platforms, name: str, asked: Mapping[PullR
     for away in failed.values():
         seen.unread.update({child.repo: error for child, error in away})
         seen.issues.append(degraded(away[0][1], name, [child.name for child, _ in away]))
-    for ref, overview in found.items():
-        child = asked[ref]
-        policy = _policy(session, platforms, child, overview.pull)
-        if policy.problem is not None:
-            seen.unsure[child.repo] = policy.problem
-            seen.issues.append(_unsure(policy.problem, child))
-        seen.children[child.repo] = observed(child, overview, required=policy.required)
-        seen.overviews[child.repo] = overview
+    seen.overviews.update({asked[ref].repo: overview for ref, overview in found.items()})
 
 
-def _policy(session: Session, platforms: Platforms, child: Child, pull: PullRequest) -> Policy:
+def _learn_policies(session: Session, platforms: Platforms, pulls: Iterable[tuple[str, PullRequest]]) -> None:
+    """Learn the policies for open pull requests by repo, side by side: one remote that is away does not add to
+    another."""
+    places = dict.fromkeys((repo, pull.base, pull.base_sha) for repo, pull in pulls if pull.state == "open")
+    unknown = [place for place in places if place not in platforms.policies]
+    found = each(lambda place: policy_of(session, place[0], place[1], commit=place[2]), unknown, jobs=_AT_ONCE)
+    platforms.policies.update(zip(unknown, found, strict=True))
+
+
+def _policy(platforms: Platforms, child: Child, pull: PullRequest) -> Policy:
     if pull.state != "open":
         return Policy(required=child.required)
-    place = (child.repo, pull.base, pull.base_sha)
-    if place not in platforms.policies:
-        platforms.policies[place] = policy_of(session, child.repo, pull.base, commit=pull.base_sha)
-    return platforms.policies[place]
+    return platforms.policies[child.repo, pull.base, pull.base_sha]
 
 
 def _unsure(problem: Blocked | Failed, child: Child) -> Issue:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
-from typing import TypeVar
 
 from gr2.errors import Gr2Error
 from gr2.model.checkout import Checkout
 from gr2.model.outcome import Issue, Operation
 from gr2.model.records import dataclass
 from gr2.model.sync import Seen, first_verdict
+from gr2.ops.steps import each
 from gr2.ops.sync_compare import Closer, Update, look_closer, submodules, surroundings, update_operation
 from gr2.ops.sync_look import RepoLook, branch_issues, see
 from gr2.ops.sync_select import Chosen, Obstacles
 from gr2.session import Session
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +177,3 @@ def _add_update(session: Session, update: Update, wish: Wish, plan: Plan) -> Non
         plan.blocked.append(update_operation(update))
     else:
         plan.updates.append(update)
-
-
-def each(function: Callable[[T], R], items: Sequence[T], *, jobs: int) -> list[R]:
-    """`function` of every item, several at once, in order."""
-    if len(items) < 2 or jobs < 2:
-        return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(max_workers=min(jobs, len(items))) as pool:
-        return list(pool.map(function, items))

@@ -21,7 +21,7 @@ from gr2.model.records import dataclass
 from gr2.model.sync import DEFAULT_DIRTY, DEFAULT_JOBS, DEFAULT_STRATEGY, Seen
 from gr2.ops.mutation import Mutation, mutation
 from gr2.ops.ssh_share import shared_connections
-from gr2.ops.steps import Outcome, run_steps
+from gr2.ops.steps import Outcome, each, run_steps
 from gr2.ops.sync_compare import Update, update_operation
 from gr2.ops.sync_fetch import Fetched, Fetching, SeedUnderLock, follow_head
 from gr2.ops.sync_heads import Told, ask_platforms
@@ -35,7 +35,7 @@ from gr2.ops.sync_look import (
     repo_issue,
     tracks,
 )
-from gr2.ops.sync_plan import Plan, Wish, blocked_operation, each, make_plan
+from gr2.ops.sync_plan import Plan, Wish, blocked_operation, make_plan
 from gr2.ops.sync_record import Record, SyncRunResult
 from gr2.ops.sync_select import Chosen, Obstacles, Selection, check_options, choose, obstacles
 from gr2.session import Session

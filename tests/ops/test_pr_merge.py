@@ -249,6 +249,14 @@ def test_the_policy_comes_from_the_base_branch_not_from_the_pull_request(world: 
     assert stage.child("app")["required"] == 3
 
 
+# Whoever comes waits for another, and says so when one came.
+MEETING = """cd {place} && touch here-$$
+for _ in $(seq 100); do
+  [ $(ls | grep -c here-) -ge 2 ] && touch met-$$ && exit 1
+  sleep 0.1
+done
+exit 1
+"""
 TWO = "version = 1\n[policy]\nrequired_reviewers = 2\n"
 
 
@@ -330,6 +338,23 @@ def test_a_policy_that_cannot_be_fetched_is_the_last_known_one_and_nothing_is_me
     assert (merge.exit_code, codes(merge)) == (1, [("remote_unreachable", True)])
     assert stage.prs("app")[0]["state"] == "open"
     assert stage.call("pr", "merge", "--force").exit_code == 0
+
+
+def test_policies_that_have_to_be_fetched_are_asked_for_side_by_side(stage: Stage) -> None:
+    world = stage.world
+    world.write("ssh", f"#!/bin/sh\n{MEETING.format(place=shlex.quote(world.path('meeting')))}")
+    os.makedirs(world.path("meeting"))
+    os.chmod(world.path("ssh"), 0o755)
+    world.env.update(GIT_SSH_COMMAND=world.path("ssh"))
+    for repo in stage.repos:
+        world.commit(repo, {".gr2/hooks.toml": TWO}, branch="main")
+        world.git(".", "config", "--global", f"url.ssh://away/{repo}.insteadOf", world.remote(repo))
+
+    status = stage.call("pr", "status")
+
+    assert codes(status) == [("platform_degraded", False)] * 2
+    assert [issue["details"]["repos"] for issue in status.json["issues"]] == [["app#1"], ["api#1"]]
+    assert len([name for name in os.listdir(world.path("meeting")) if name.startswith("met-")]) == 2
 
 
 def test_what_the_platform_demands_is_not_undercut_by_the_spec(world: World) -> None:
