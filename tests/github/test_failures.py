@@ -253,7 +253,8 @@ def test_rules_the_token_may_not_see_are_no_error(desk: Desk) -> None:
 def _overview_answer(desk: Desk, ref: PullRef) -> dict[str, Any]:
 
     address = Address(host="github.com", owner="acme", name=desk.repository(ref.url).name)
-    body = {"query": queries.overview([(address, [ref.number])], modern=True), "variables": queries.named([address])}
+    query = queries.overview([(address, [ref.number])], modern=True, methods=True)
+    body = {"query": query, "variables": queries.named([address])}
     hub: Hub = desk.hub
     found = hub.answer("POST", "/graphql", "api.github.com", next(iter(hub.accounts)), body).body
     assert "errors" not in found

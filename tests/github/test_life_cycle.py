@@ -301,6 +301,18 @@ def test_force_lifts_what_gr2_counts_more_strictly_than_github(group: Group) -> 
     assert forced.json["group"]["state"] == "merged", forced.stdout
 
 
+def test_a_method_that_a_ruleset_forbids_later_is_found_before_anything_is_merged(group: Group) -> None:
+    group.desk.hub.repositories["acme/api"].rules["main"] = Rule(ruleset=True, methods=("squash",))
+    assert group.create().json["status"] == "success"
+
+    refused = group.call("pr", "merge")
+
+    assert (refused.exit_code, refused.codes) == (3, ["method_not_allowed"]), refused.stdout
+    assert refused.json["issues"][0]["hint"] == "gr2 pr merge --method squash"
+    assert group.desk.hub.count("PUT") == 0
+    assert group.call("pr", "merge", "--method", "squash").json["group"]["state"] == "merged"
+
+
 def test_a_merge_queue_is_waited_for(group: Group) -> None:
     group.desk.hub.repositories["acme/app"].rules["main"] = Rule(merge_queue=True)
     assert group.create().json["status"] == "success"

@@ -208,6 +208,29 @@ def test_the_platform_s_demands_are_told_with_checks_nobody_reported(desk: Desk,
     assert [(check.name, check.required) for check in found.checks] == [("ci", True)]
 
 
+@pytest.mark.parametrize(
+    ("rule", "methods"),
+    [
+        (Rule(ruleset=True), None),
+        (Rule(ruleset=True, methods=("merge", "squash", "rebase")), None),
+        (Rule(ruleset=True, methods=("squash", "merge")), ("merge", "squash")),
+        (Rule(ruleset=True, methods=("merge", "squash"), linear=True), ("squash",)),
+        (Rule(ruleset=True, linear=True), ("squash", "rebase")),
+        (Rule(linear=True), ("squash", "rebase")),
+        (Rule(linear=True, hidden=True), None),
+    ],
+)
+def test_the_ways_to_merge_that_rules_of_the_base_allow_are_told(
+    desk: Desk, rule: Rule, methods: tuple[str, ...] | None
+) -> None:
+    url, ref = desk.opened()
+    desk.repository(url).rules["main"] = rule
+    desk.hub.asked.clear()
+
+    assert overview(desk, ref).demands.methods == methods
+    assert desk.hub.count() == 1
+
+
 def test_where_the_base_branch_is_now_is_told(desk: Desk) -> None:
     url, ref = desk.opened()
     moved = desk.push(url, "main", {"more.txt": "more\n"})

@@ -14,6 +14,7 @@ import pytest
 from gr2.api import AuthFailed, NewPullRequest, OutcomeUnknown, ProtocolError, PullRef, Unsupported
 from tests.github.standin.desk import Desk
 from tests.github.standin.hub import TOKEN, Fault
+from tests.github.standin.repository import Rule
 
 NASTY = (
     "quotes ' \" ` \\ $HOME $(id) %s {owner} :branch",
@@ -329,6 +330,17 @@ def test_an_older_enterprise_server_is_asked_without_what_it_does_not_know(desk:
     desk.adapter.get_pr(ref)
 
     assert found.pull.title == "title"
+    assert desk.hub.count() == 3
+
+
+def test_a_server_that_knows_rulesets_and_not_their_merge_methods_is_asked_for_the_rest(desk: Desk) -> None:
+    url, ref = desk.opened()
+    desk.repository(url).rules["main"] = Rule(approvals=2, ruleset=True, methods=("squash",))
+    desk.hub.middle = True
+
+    found = [desk.adapter.prs_overview([ref])[ref].demands for _ in range(2)]
+
+    assert [(demands.approvals, demands.methods) for demands in found] == [(2, None)] * 2
     assert desk.hub.count() == 3
 
 

@@ -137,6 +137,7 @@ class RefUpdateRule(_Graph):
     required_approving_review_count: int | None = None
     required_status_check_contexts: tuple[str | None, ...] | None = None
     requires_code_owner_reviews: bool = False
+    requires_linear_history: bool = False
 
 
 class RequiredCheck(_Graph):
@@ -146,6 +147,7 @@ class RequiredCheck(_Graph):
 class RuleParameters(_Graph):
     required_approving_review_count: int | None = None
     require_code_owner_review: bool = False
+    allowed_merge_methods: tuple[str, ...] | None = None
     required_status_checks: tuple[RequiredCheck, ...] = ()
 
 

@@ -216,8 +216,13 @@ class GraphAnswer:
     @property
     def is_for_newer_host(self) -> bool:
         """Whether the host (an older GitHub Enterprise) does not know something that the query names."""
-        codes = {_code(row) for row in self.rows}
+        codes = {_more(row).get("code") for row in self.rows}
         return bool(codes & {"undefinedField", "undefinedType"})
+
+    @property
+    def unknown_fields(self) -> frozenset[str]:
+        """The fields of the query that the host does not know."""
+        return frozenset(str(_more(row).get("fieldName", "")) for row in self.rows)
 
     def error(self, row: Mapping[str, Any]) -> PlatformError:
         """What an entry of `errors` means."""
@@ -231,9 +236,9 @@ class GraphAnswer:
         return self.data
 
 
-def _code(row: Mapping[str, Any]) -> str:
+def _more(row: Mapping[str, Any]) -> Mapping[str, Any]:
     more = row.get("extensions")
-    return str(more.get("code", "")) if isinstance(more, dict) else ""
+    return more if isinstance(more, dict) else {}
 
 
 def _document(request: Request, answer: Answer) -> dict[str, Any]:

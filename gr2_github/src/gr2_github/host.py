@@ -40,11 +40,12 @@ def checked(model: type[Model], value: Any, request: Request) -> Model:
 
 
 class Host:
-    """The questions. Remembers which hosts are too old for the newest fields."""
+    """The questions. Remembers which hosts are too old for the newest fields, and which only for the very newest."""
 
     def __init__(self, gh: Gh) -> None:
         self._gh = gh
         self._older: set[str] = set()
+        self._without_methods: set[str] = set()
 
     def viewer(self, host: str, *, timeout: float | None = None) -> str:
         """The login of whoever gh is signed in as."""
@@ -114,7 +115,10 @@ class Host:
 
         host = groups[0][0].host
         request = Request(host=host, what="reading pull requests", write=False, subject=host)
-        text = lambda modern: queries.overview(groups, modern=modern)  # noqa: E731
+
+        def text(modern: bool) -> str:
+            return queries.overview(groups, modern=modern, methods=host not in self._without_methods)
+
         answer = self._asked(request, text, queries.named([address for address, _ in groups]), timeout)
         data = answer.require(bearable=lambda row: _bearable(row) or _absent(row))
         found = {}
@@ -197,8 +201,10 @@ class Host:
         modern = request.host not in self._older
         answer = self._gh.graphql(request, text(modern), variables, timeout=timeout)
         if modern and answer.is_for_newer_host:
-            self._older.add(request.host)
-            answer = self._gh.graphql(request, text(False), variables, timeout=timeout)
+            # Everything that is not known there is told at once, so that one more request is enough.
+            newest = answer.unknown_fields == {queries.METHODS}
+            (self._without_methods if newest else self._older).add(request.host)
+            answer = self._gh.graphql(request, text(newest), variables, timeout=timeout)
         return answer
 
 

@@ -1,6 +1,7 @@
 """The GraphQL gr2 asks. Owner, name and branch names are always variables; only numbers are written into the text.
 
-`modern` says whether the host knows what GitHub Enterprise Server 3.8 does not: rulesets and merge queues.
+`modern` says whether the host knows what GitHub Enterprise Server 3.8 does not: rulesets and merge queues; `methods`,
+whether it knows the merge methods of a ruleset, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from gr2_github.address import Address
 
 PAGE = 100
+
+METHODS = "allowedMergeMethods"
 
 VIEWER = "query { viewer { login } }"
 
@@ -49,7 +52,10 @@ _OVERVIEW = """
 mergeStateStatus reviewDecision
 baseRef {
   target { oid }
-  refUpdateRule { requiredApprovingReviewCount requiredStatusCheckContexts requiresCodeOwnerReviews }
+  refUpdateRule {
+    requiredApprovingReviewCount requiredStatusCheckContexts requiresCodeOwnerReviews
+    requiresLinearHistory
+  }
   %(rules)s
 }
 commits(last: 1) { nodes { commit { oid statusCheckRollup { %(contexts)s } } } }
@@ -61,7 +67,7 @@ rules(first: 100) {
     type
     parameters {
       __typename
-      ... on PullRequestParameters { requiredApprovingReviewCount requireCodeOwnerReview }
+      ... on PullRequestParameters { requiredApprovingReviewCount requireCodeOwnerReview %s }
       ... on RequiredStatusChecksParameters { requiredStatusChecks { context } }
     }
   }
@@ -109,10 +115,10 @@ query($owner: String!, $name: String!, $head: String, $base: String, $states: [P
 }}"""
 
 
-def overview(groups: Sequence[tuple[Address, Sequence[int]]], *, modern: bool) -> str:
+def overview(groups: Sequence[tuple[Address, Sequence[int]]], *, modern: bool, methods: bool) -> str:
     """Everything about many pull requests of several repositories: `$o0 $n0`, `$o1 $n1`, … The answer has `r0`,
     `r1`, … with `p<number>` in each."""
-    rules = _RULES if modern else ""
+    rules = _RULES % (METHODS if methods else "") if modern else ""
     parts = []
     for index, (_, numbers) in enumerate(groups):
         inner = "\n".join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from gr2.api import Check, Demands, PullRef, PullRequest, Review
+from gr2.api import Check, Demands, MergeMethod, PullRef, PullRequest, Review
 
 if TYPE_CHECKING:
     from gr2_github import documents
@@ -25,6 +25,7 @@ _VERDICTS: dict[str, Verdict] = {
 }
 # Statuses of a merge that branch protection and rulesets allow (GraphQL, MergeStateStatus).
 _ALLOWED = frozenset({"CLEAN", "HAS_HOOKS", "UNSTABLE"})
+_MERGE_METHODS: tuple[MergeMethod, ...] = ("merge", "squash", "rebase")
 _NOT_YET = "9999"
 _WORST: tuple[CheckState, ...] = ("failing", "pending", "passing", "neutral", "skipped")
 
@@ -161,7 +162,24 @@ def demands(found: documents.WholePull, known: Sequence[Check], given: Sequence[
     required = tuple(sorted(set(names)))
     blocked = _blocked(found, approvals, required, known, given, owners=owners)
     met = found.state == "OPEN" and found.merge_state_status in _ALLOWED
-    return Demands(approvals=approvals, checks=required, blocked_by=blocked, met=met)
+    return Demands(approvals=approvals, checks=required, blocked_by=blocked, met=met, methods=_methods(found))
+
+
+def _methods(found: documents.WholePull) -> tuple[MergeMethod, ...] | None:
+    """The ways to merge that the rules of the base branch allow, None for all."""
+    base = found.base_ref
+    rules = [rule for rule in base.rules.nodes or () if rule] if base and base.rules else []
+    if any(rule.type == "MERGE_QUEUE" for rule in rules):
+        return None  # the queue has a method of its own
+    linear = bool(base and base.ref_update_rule and base.ref_update_rule.requires_linear_history)
+    linear = linear or any(rule.type == "REQUIRED_LINEAR_HISTORY" for rule in rules)
+    lists = [rule.parameters.allowed_merge_methods for rule in rules if rule.parameters]
+    allowed = tuple(
+        method
+        for method in _MERGE_METHODS
+        if not (linear and method == "merge") and all(method.upper() in listed for listed in lists if listed)
+    )
+    return None if allowed == _MERGE_METHODS else allowed
 
 
 def _blocked(

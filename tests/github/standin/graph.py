@@ -16,13 +16,14 @@ _NEWER = (
     "rules(first: Int): RepositoryRuleConnection",
     "mergeQueue(branch: String): MergeQueue",
 )
+_NEWEST = ("allowedMergeMethods: [PullRequestAllowedMergeMethods!]",)
 
 
-def load_schema(*, older: bool = False) -> GraphQLSchema:
-    """The schema; `older`: without what GitHub Enterprise Server 3.8 lacks."""
+def load_schema(*, older: bool = False, middle: bool = False) -> GraphQLSchema:
+    """The schema; `older`: without what GitHub Enterprise Server 3.8 lacks; `middle`: without the newest alone."""
     with open(_SDL, encoding="utf-8") as file:
         text = file.read()
-    for line in _NEWER if older else ():
+    for line in (*(_NEWER if older else ()), *(_NEWEST if older or middle else ())):
         assert line in text
         text = text.replace(line, "")
     return build_schema(text)
@@ -178,6 +179,7 @@ def _ref(repository: Repository, name: str) -> dict[str, Any]:
                 "__typename": "PullRequestParameters",
                 "requiredApprovingReviewCount": rule.approvals,
                 "requireCodeOwnerReview": rule.code_owners,
+                "allowedMergeMethods": [method.upper() for method in rule.methods] or None,
             },
         },
         {
@@ -188,6 +190,7 @@ def _ref(repository: Repository, name: str) -> dict[str, Any]:
             },
         },
         {"type": "DELETION", "parameters": None},
+        *([{"type": "REQUIRED_LINEAR_HISTORY", "parameters": None}] if rule.linear else []),
     ]
     return {
         "name": name,
@@ -197,6 +200,7 @@ def _ref(repository: Repository, name: str) -> dict[str, Any]:
             "requiredApprovingReviewCount": plain.approvals,
             "requiredStatusCheckContexts": list(plain.checks),
             "requiresCodeOwnerReviews": plain.code_owners,
+            "requiresLinearHistory": plain.linear,
         },
         "rules": {"nodes": rules if rule.ruleset and not rule.hidden else []},
     }

@@ -70,7 +70,8 @@ class Hub:
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
         self.older = False
-        self._schemas: dict[bool, GraphQLSchema] = {}
+        self.middle = False
+        self._schemas: dict[tuple[bool, bool], GraphQLSchema] = {}
         self._ticks = 0
 
     # What tests arrange and look at
@@ -150,7 +151,10 @@ class Hub:
 
     def _route(self, method: str, path: str, login: str, body: Any) -> Reply:
         if (method, path) == ("POST", "/graphql"):
-            schema = self._schemas.setdefault(self.older, graph.load_schema(older=self.older))
+            age = self.older, self.middle
+            if age not in self._schemas:
+                self._schemas[age] = graph.load_schema(older=self.older, middle=self.middle)
+            schema = self._schemas[age]
             return Reply(status=200, body=graph.answer(self, schema, body["query"], body.get("variables") or {}, login))
         match = re.fullmatch(r"/repos/([^/]+)/([^/]+)/pulls(?:/(\d+))?(/merge)?", path)
         moved = re.fullmatch(r"/repositories/(\w+)-(\w+)(/pulls.*)", path)

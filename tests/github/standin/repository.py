@@ -25,7 +25,8 @@ class Refused(Exception):
 
 @dataclass(kw_only=True)
 class Rule:
-    """What a base branch demands. hidden: the caller may not see the rule itself."""
+    """What a base branch demands. hidden: the caller may not see the rule itself. methods: those a ruleset allows, all
+    when empty. linear: no merge commits."""
 
     approvals: int = 0
     checks: tuple[str, ...] = ()
@@ -34,6 +35,8 @@ class Rule:
     merge_queue: bool = False
     hidden: bool = False
     ruleset: bool = False
+    methods: tuple[str, ...] = ()
+    linear: bool = False
 
 
 @dataclass(kw_only=True)
@@ -234,6 +237,9 @@ class Repository:
             raise Refused(409, "Head branch was modified. Review and try the merge again.")
         if method not in self.methods:
             raise Refused(405, f"{METHODS[method]} are not allowed on this repository.")
+        rule = self.rule(pull.base)
+        if method not in (rule.methods or METHODS) or (rule.linear and method == "merge"):
+            raise Refused(405, "Repository rule violations found\n\nThis branch must not contain merge commits.\n\n")
         unmet = self.unmet(pull)
         if unmet:
             raise Refused(405, "\n".join(unmet))
