@@ -54,11 +54,11 @@ def hand_over(work: Work, turn: Turn, method: MergeMethod, *, force: bool) -> Is
     repo = work.session.spec.repo(child.repo)
     assert repo is not None and overview is not None, "what cannot be read is refused before"
     ref = PullRef(url=repo.url, number=child.pr_number or 0)
+    if overview.pull.auto_merge:
+        return None
     reason = "" if force else _not_minded(child, overview)
     if reason:
         return _not_on(work, child, reason)
-    if overview.pull.auto_merge:
-        return None
     adapter = work.platforms.adapter(child.platform)
     refused = ""
     try:
