@@ -76,13 +76,21 @@ class Platforms:
         )
 
     def read(self, ask: Callable[[], T]) -> T:
-        """The answer to a question, asked again after a transient error or a rate limit while there is patience."""
-        for pause in (*_PAUSES, None):
+        """The answer to a question, asked again after a transient error or a rate limit while there is patience: what
+        did not answer for long is expected to take as long again."""
+        clock = self._session.clock
+        for number, pause in enumerate((*_PAUSES, None)):
+            began = clock.monotonic()
             try:
                 return ask()
             except (Transient, RateLimited) as error:
-                wanted = error.retry_after if isinstance(error, RateLimited) else pause
-                if pause is None or wanted is None or wanted > self._left:
+                lasted = clock.monotonic() - began
+                if number:
+                    self._left -= lasted
+                if pause is None:
+                    raise
+                wanted, again = (error.retry_after, 0.0) if isinstance(error, RateLimited) else (pause, lasted)
+                if wanted + again > self._left:
                     raise
                 self.wait(wanted)
         raise AssertionError("the last pause is None")

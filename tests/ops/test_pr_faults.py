@@ -13,8 +13,10 @@ import pytest
 
 from gr2.errors import Gr2Error
 from gr2.model.outcome import Status
+from gr2.model.platform_error import PlatformError, RateLimited, Transient
 from gr2.ops.pr_create import CreateRequest, create_group
 from gr2.ops.pr_merge import MergeRequest, PrMergeResult, merge_group
+from gr2.ops.pr_platform import Platforms
 from gr2.ops.pr_status import group_status
 from gr2.session import Session
 from gr2.testing import World
@@ -221,6 +223,47 @@ def test_unknown_mergeability_is_waited_for_and_never_read_as_yes(
     assert 29 <= world.clock.monotonic() - started <= 40
     assert len(asked) > 20
     assert stage.prs("app")[0]["state"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("lasts", "error", "attempts"),
+    [
+        (30.0, Transient("no answer"), 2),
+        (0.2, Transient("no connection"), 3),
+        (0.2, RateLimited("too often", retry_after=60.0), 2),
+    ],
+    ids=["hangs", "fails", "rests"],
+)
+def test_waiting_and_asking_again_takes_a_minute_at_most(
+    world: World, lasts: float, error: PlatformError, attempts: int
+) -> None:
+    platforms, moments = Platforms(world.session()), []
+
+    def ask() -> None:
+        moments.append(world.clock.monotonic())
+        world.clock.advance(lasts)
+        raise error
+
+    with pytest.raises(type(error)):
+        platforms.read(ask)
+
+    assert len(moments) == attempts
+    assert world.clock.monotonic() - moments[0] - lasts <= 60 + lasts
+
+
+def test_what_one_question_took_is_not_there_for_the_next(world: World) -> None:
+    platforms, asked = Platforms(world.session()), []
+
+    def ask() -> None:
+        asked.append(None)
+        world.clock.advance(30)
+        raise Transient("no answer")
+
+    for _ in range(3):
+        with pytest.raises(Transient):
+            platforms.read(ask)
+
+    assert len(asked) == 4, "one question is repeated, and then patience is over"
 
 
 def test_a_status_of_ten_pull_requests_is_one_request(world: World) -> None:
