@@ -466,6 +466,20 @@ def test_auto_merges_what_is_ready_and_leaves_the_rest_to_the_platform(stage: St
     assert stage.types().count("pr.merged") == 1
 
 
+def test_auto_merge_that_is_on_is_not_said_to_be_off_when_a_check_fails_later(stage: Stage) -> None:
+    stage.other_side("check", "app", "1", "ci", "pending")
+    stage.call("pr", "merge", "--auto")
+    stage.other_side("check", "app", "1", "ci", "failure")
+
+    ran = stage.call("pr", "merge", "--auto")
+
+    assert (ran.exit_code, ran.json["pending"], codes(ran)) == (8, ["app", "api"], [])
+    assert ran.json["group"]["state"] == "checks_failing"
+    stage.other_side("check", "app", "1", "ci", "success")
+    again = stage.call("pr", "merge", "--auto")
+    assert (again.json["merged"], again.json["already_merged"]) == (["api"], ["app"])
+
+
 def test_auto_does_not_give_away_reviews_that_only_gr2_demands(world: World) -> None:
     stage = Stage(world, extra="[workspace_constraints.required_reviewers]\napp = 1\n")
     stage.create()
