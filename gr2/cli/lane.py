@@ -70,7 +70,8 @@ def create(
     wait: float,
 ) -> Result:
     """Make the lane NAME: one checkout per repo, on a branch of its own."""
-    from gr2.ops.lane_create import LaneRequest, create_lane
+    from gr2.ops.lane_create import create_lane
+    from gr2.ops.lane_plan import LaneRequest
 
     request = LaneRequest(name=name, repos=repos, branch=branch, base=base, kind=kind, source=source, sparse=sparse)
     return create_lane(session_of(ctx, wait=wait), request, trust_hooks=trust_hooks)

@@ -15,8 +15,9 @@ from gr2.model.records import dataclass
 from gr2.model.spec import Unit
 from gr2.ops.context import find_repo, lane_named, lane_of
 from gr2.ops.hook_seek import lane_has_hooks
-from gr2.ops.lane_create import LaneRequest, Planner, lane_step, make_checkouts
+from gr2.ops.lane_build import lane_step, make_checkouts
 from gr2.ops.lane_frozen import refuse_frozen
+from gr2.ops.lane_plan import LaneRequest, Planner
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import Fence, guard
 from gr2.ops.materialize import refuse_links

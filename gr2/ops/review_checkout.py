@@ -24,7 +24,8 @@ from gr2.model.records import dataclass
 from gr2.model.spec import Repo, Unit
 from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import find_repo, unit_of
-from gr2.ops.lane_create import LaneRequest, Planner, build_lane
+from gr2.ops.lane_build import build_lane
+from gr2.ops.lane_plan import LaneRequest, Planner
 from gr2.ops.lane_view import LaneView, view_of
 from gr2.ops.lease import guard
 from gr2.ops.materialize import MakeCheckout, refuse_links

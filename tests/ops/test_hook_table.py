@@ -11,9 +11,10 @@ import pytest
 from gr2.errors import Gr2Error
 from gr2.model.outcome import Issue, Result
 from gr2.ops.apply import apply
-from gr2.ops.lane_create import LaneRequest, create_lane
+from gr2.ops.lane_create import create_lane
 from gr2.ops.lane_enter import lane_enter
 from gr2.ops.lane_exit import lane_exit
+from gr2.ops.lane_plan import LaneRequest
 from gr2.testing import World
 from tests.ops.hooks_stage import TRUSTED, events, hooked, markers, told
 
