@@ -6,11 +6,12 @@ import os
 from dataclasses import replace
 
 from gr2.errors import Blocked
-from gr2.model.hints import quoted
+from gr2.model.hints import git_at, quoted
 from gr2.model.lane import Lane
 from gr2.model.outcome import Issue, MutationResult, Status
 from gr2.model.records import dataclass
 from gr2.model.spec import Unit
+from gr2.ops.checkouts import inspect, lane_checkouts
 from gr2.ops.context import split_lane
 from gr2.ops.hook_seek import lane_has_hooks
 from gr2.ops.lane_build import build_lane
@@ -64,7 +65,7 @@ def _finished(run: Mutation, unit: Unit, lane: Lane, *, created: bool, trust_hoo
         if done.hook_blocked:
             run.withhold(key)
     if created:
-        issues = (*issues, *_nowhere(run.session, unit, lane))
+        issues = (*issues, *_nowhere(run.session, unit, lane), *_left_behind(run.session, unit, lane))
         status = Status.ATTENTION if issues and status is Status.SUCCESS else status
     run.settle()
     if status in {Status.SUCCESS, Status.ATTENTION}:
@@ -93,6 +94,28 @@ def _nowhere(session: Session, unit: Unit, lane: Lane) -> list[Issue]:
     ]
 
 
+def _left_behind(session: Session, unit: Unit, lane: Lane) -> list[Issue]:
+    """A warning for each repo in which the continued lane has work that is not committed, and so not taken along."""
+    source = _source_of(session, lane)
+    if source is None:
+        return []
+    here = {checkout.repo: checkout.path for checkout in lane_checkouts(unit, lane)}
+    rows, _ = inspect(session, [checkout for checkout in lane_checkouts(*source) if checkout.repo in here])
+    return [
+        Issue(
+            code="dirty_lane_repo",
+            scope="lane",
+            subject=f"{row.repo} ({lane.continues})",
+            message=f"{row.repo} has uncommitted work in {lane.continues}, which {lane.id} does not have",
+            hint=f"commit it there, then {git_at(session.root, here[row.repo], 'pull', session.layout.at(row.path))}",
+            blocking=False,
+            details={"repo": row.repo, "path": row.path},
+        )
+        for row in rows
+        if row.dirty
+    ]
+
+
 def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> Lane:
     """The lane is there: fine when the same actor asks for the same again."""
     planned = Planner(run, unit, lane.name, request)
@@ -102,7 +125,7 @@ def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> Lane:
         and set(lane.repos) == {repo.name for repo in planned.repos()}
         and all(branch == planned.branch for branch in lane.branch_map.values())
         and lane.continues == planned.source_id
-        and lane.sparse == request.sparse
+        and lane.sparse == planned.sparse
         and (not request.base or set(lane.base_map.values()) == {request.base})
     )
     if not same:
@@ -119,10 +142,15 @@ def _found(run: Mutation, unit: Unit, lane: Lane, request: LaneRequest) -> Lane:
 
 def _link_source(session: Session, lane: Lane) -> None:
     """Record in the continued lane who continues it."""
-    if lane.continues is None:
-        return
-    unit_name, _, name = lane.continues.partition("/")
+    found = _source_of(session, lane)
+    if found is not None and lane.id not in found[1].continued_by:
+        unit, source = found
+        write_lane(session.layout, unit, replace(source, continued_by=(*source.continued_by, lane.id)))
+
+
+def _source_of(session: Session, lane: Lane) -> tuple[Unit, Lane] | None:
+    """The lane that `lane` continues, if it still is there."""
+    unit_name, _, name = (lane.continues or "").partition("/")
     unit = session.spec.unit(unit_name)
     source = read_lane(session.layout, unit, name) if unit is not None else None
-    if unit is not None and source is not None and lane.id not in source.continued_by:
-        write_lane(session.layout, unit, replace(source, continued_by=(*source.continued_by, lane.id)))
+    return (unit, source) if unit is not None and source is not None else None

@@ -23,7 +23,7 @@ from gr2.store.mirrors import MirrorKind, inspect_mirror
 
 @dataclass(frozen=True, kw_only=True)
 class LaneRequest:
-    """What a caller wants of a new lane. Empty values leave the choice to gr2."""
+    """What a caller wants of a new lane. Empty values leave the choice to gr2, or to the lane that is continued."""
 
     name: str
     repos: tuple[str, ...] = ()
@@ -80,6 +80,10 @@ class Planner:
     def source_id(self) -> str | None:
         return self.source[1].id if self.source else None
 
+    @property
+    def sparse(self) -> tuple[str, ...]:
+        return self.request.sparse or (self.source[1].sparse if self.source else ())
+
     def repos(self) -> tuple[Repo, ...]:
         """The lane's repos in declared order."""
         if self.request.repos:
@@ -117,7 +121,7 @@ class Planner:
             base_map=bases,
             base_named=bool(self.request.base),
             continues=self.source_id,
-            sparse=self.request.sparse,
+            sparse=self.sparse,
             port_base=next_ports({lane.port_base for lane in others}),
             created_by=self.session.actor,
             created_at=timestamp(self.session.clock.now()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import threading
 
 import pytest
@@ -139,8 +141,28 @@ def test_a_lane_continues_another_units_committed_work_also_unpushed(shop: World
     assert ran.json["lane"]["continues"] == "alpha/fix"
     assert shop.git(taken, "rev-parse", "HEAD") == commit
     assert not os.path.exists(shop.path(f"{taken}/dirty.txt"))
+    (issue,) = ran.json["issues"]
+    assert (ran.exit_code, issue["code"], issue["blocking"]) == (0, "dirty_lane_repo", False)
+    assert issue["subject"] == "app (alpha/fix)"
+    shop.git(source, "add", ".")
+    shop.git(source, "commit", "--quiet", "--message", "the rest")
+    assert issue["hint"].startswith("commit it there, then git -C ")
+    command = shlex.split(issue["hint"].partition(", then ")[2])
+    subprocess.run(command, cwd=shop.root, env=shop.env, check=True, capture_output=True)
+    assert shop.read(f"{taken}/dirty.txt") == "not committed"
     assert shop.call("lane", "show", "alpha/fix", "--json").json["lane"]["continued_by"] == ["beta/fix-2"]
     shop.git(taken, "fsck", "--connectivity-only")
+
+
+def test_a_lane_that_continues_a_sparse_one_is_as_sparse_unless_told(shop: World) -> None:
+    shop.call("lane", "create", "slim", "--sparse", "src", "--repos", "app", "--unit", "alpha")
+    again = ("lane", "create", "slim-2", "--from", "alpha/slim", "--unit", "beta", "--json")
+
+    assert (shop.call(*again).json["created"], shop.call(*again).json["created"]) == (True, False)
+    shop.call("lane", "create", "slim-3", "--from", "alpha/slim", "--sparse", "deep", "--unit", "beta")
+
+    assert shop.git(f"{lane_dir('slim-2', 'beta')}/repos/app", "sparse-checkout", "list") == "src"
+    assert shop.git(f"{lane_dir('slim-3', 'beta')}/repos/app", "sparse-checkout", "list") == "deep"
 
 
 def test_something_in_the_way_of_a_lane_is_left_alone(shop: World) -> None:
