@@ -204,6 +204,11 @@ def test_times_are_rfc_3339_dates_or_ages() -> None:
             parse_time(wrong, now)
 
 
+@pytest.mark.parametrize("text", ["2024-02-29T00:00:00Z", "2026-12-31T23:59:60Z", "0001-01-01T00:00:00+23:59"])
+def test_a_day_that_is_in_the_calendar_is_valid(text: str) -> None:
+    assert parse_line(json.dumps(event(timestamp=text)).encode()) is not None
+
+
 def test_every_timestamp_gr2_writes_is_valid() -> None:
     line = json.dumps(event(timestamp=datetime.now(UTC).isoformat(timespec="microseconds")))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import Any, NoReturn
 
 SEQ_LIMIT = 1 << 53  # what every JSON reader can hold exactly (RFC 8259, section 6)
@@ -36,6 +37,16 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     return event if is_envelope(event) else None
 
 
+def _is_day(text: str) -> bool:
+    """Whether the calendar has this day: RFC 3339 asks for it, and readers make dates of it."""
+    if text[8:] < "29" and text[:4] != "0000":
+        return True
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
 def is_envelope(event: Any) -> bool:
     """Whether `event` is an object with a valid `version`, `event_id`, `seq`, `timestamp` and `type`."""
     try:
@@ -46,6 +57,7 @@ def is_envelope(event: Any) -> bool:
             and event["version"] > 0
             and _EVENT_ID(event["event_id"])
             and _TIMESTAMP(event["timestamp"])
+            and _is_day(event["timestamp"][:10])
             and type(event["type"]) is str
             and event["type"]
         )
