@@ -177,6 +177,23 @@ def test_a_line_stays_a_line_and_does_no_harm(shop: World) -> None:
     assert len(shop.read(".grip/events/channel.jsonl").splitlines()) == 1
 
 
+def test_what_an_event_says_is_kept_as_it_is(shop: World) -> None:
+    event = PrMergeFailed(pr_group_id="", repo="app", pr_number=1, reason="wait () and main()")
+
+    (row,) = deliver(shop, write(shop, event))
+
+    assert row["text"] == "app#1 could not be merged: wait () and main()"
+
+
+def test_a_text_of_nothing_but_spaces_costs_no_more_than_another(shop: World) -> None:
+    # With a pattern that looks at each space again and again this takes minutes, and nothing else runs meanwhile.
+    event = PrMergeFailed(pr_group_id="pg", repo="app", pr_number=1, reason="\t" * 300_000 + "x")
+
+    (row,) = deliver(shop, write(shop, event))
+
+    assert len(row["text"]) == 2000
+
+
 def test_repos_are_named_in_the_row(shop: World) -> None:
     found = deliver(shop, write(shop, CREATED, PrCreated(pr_group_id="pg", repos=(PULL,))))
 

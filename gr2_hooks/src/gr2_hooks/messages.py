@@ -29,9 +29,8 @@ TEMPLATES: Mapping[str, str] = {
     "sync.conflict": "sync of {where} {things} met a conflict: {reason} {conflicting_files}",
     "failure.resolved": "{resolved_by} resolved the failure {operation_id}: {resolution}",
 }
-_FIELD = re.compile(r"\{([a-z_]+)\}")
-_SPACES = re.compile(r" {2,}")
-_EMPTY = re.compile(r"\s*\(\s*\)")
+_FIELD = re.compile(r"( ?)\{([a-z_]+)\}")
+_BRACKETS = re.compile(r" ?\((?: ?\{[a-z_]+\})+ ?\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +69,21 @@ def message_of(event: Mapping[str, Any], *, channel: str, templates: Mapping[str
 
 
 def text_of(event: Mapping[str, Any], template: str) -> str:
-    """`template` with the event's values, as one line that is harmless anywhere."""
+    """`template` with the event's values, as one line that is harmless anywhere. Where there is nothing to say, the
+    space or the brackets for it go, too; what an event says is looked at by no pattern."""
     words = {"where": _where(event), "things": ", ".join(_things(event))}
 
-    def value(match: re.Match[str]) -> str:
-        name = match.group(1)
+    def value(name: str) -> str:
         return words[name] if name in words else _text(event.get(name))
 
-    text = _EMPTY.sub("", _SPACES.sub(" ", _FIELD.sub(value, template))).strip()
+    def bracketed(match: re.Match[str]) -> str:
+        return match.group() if any(value(name) for _, name in _FIELD.findall(match.group())) else ""
+
+    def spaced(match: re.Match[str]) -> str:
+        said = value(match.group(2))
+        return match.group(1) + said if said else ""
+
+    text = _FIELD.sub(spaced, _BRACKETS.sub(bracketed, template)).strip()
     shown = visible(text.replace("\n", " "))
     return shown if len(shown) <= TEXT_LIMIT else shown[: TEXT_LIMIT - 1] + "…"
 
