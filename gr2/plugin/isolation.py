@@ -23,25 +23,42 @@ class PluginFault(Exception):
 
 
 class _Stdout:
-    """How many calls into plugins are running; stdout is redirected while there is one."""
+    """The threads that are in calls into plugins, once for each call; stdout is redirected while there is one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._depth = 0
+        self._calls: list[threading.Thread] = []
+        self._left_behind: set[threading.Thread] = set()
         self._saved: tuple[Any, int] | None = None
 
     def enter(self) -> None:
+        thread = threading.current_thread()
         with self._lock:
-            self._depth += 1
-            if self._depth == 1:
+            if thread in self._left_behind:
+                return
+            if not self._calls:
                 self._saved = self._divert()
+            self._calls.append(thread)
 
     def leave(self) -> None:
+        thread = threading.current_thread()
         with self._lock:
-            self._depth -= 1
-            if self._depth == 0 and self._saved is not None:
-                self._restore(*self._saved)
-                self._saved = None
+            if thread in self._left_behind:
+                return
+            self._calls.remove(thread)
+            self._give_back()
+
+    def leave_behind(self, thread: threading.Thread) -> None:
+        """Count on `thread` no more: it may never leave, or long after stdout has become another."""
+        with self._lock:
+            self._left_behind = {other for other in self._left_behind if other.is_alive()} | {thread}
+            self._calls = [other for other in self._calls if other is not thread]
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if not self._calls and self._saved is not None:
+            self._restore(*self._saved)
+            self._saved = None
 
     @staticmethod
     def _divert() -> tuple[Any, int]:
@@ -127,6 +144,8 @@ def isolated_within(function: Callable[[], T], *, seconds: float) -> T:
         thread = threading.Thread(target=work, daemon=True, name="gr2-plugin")
         thread.start()
         thread.join(seconds)
+        if thread.is_alive():
+            _stdout.leave_behind(thread)
     if raised and isinstance(raised[0], Gr2Error):
         raise raised[0]
     if raised:
