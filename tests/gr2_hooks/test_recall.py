@@ -184,9 +184,51 @@ def test_a_broken_index_is_said_and_rebuilt(busy: World, content: bytes) -> None
     if content:
         with pytest.raises(Failed, match="recall_unreadable"):
             found(busy)
-    run_rebuild(busy)
+    result = run_rebuild(busy)
 
     assert found(busy) == [1, 2, 3, 4]
+    assert bool(result.old_index) == bool(content)
+    if content:
+        assert busy.read(result.old_index).encode() == content
+
+
+def test_a_rebuild_takes_over_what_a_damaged_index_still_tells_and_keeps_the_rest(shop: World) -> None:
+    write(shop, *(LaneArchived(lane_name=f"lane-{number}", reason="x" * 900) for number in range(200)))
+    index(shop)
+    os.unlink(shop.path(".grip/events/outbox.jsonl"))
+    with Recall(shop.session().layout):
+        pass
+    path = shop.path(".grip/events/recall.sqlite")
+    with open(path, "r+b") as file:
+        file.seek(file.read().index(b"lane-150") // 4096 * 4096)
+        file.write(b"\xff" * 4096)
+
+    result = run_rebuild(shop)
+
+    assert 0 < result.kept < 200
+    assert found(shop) == list(range(1, result.kept + 1))
+    assert (result.status, [issue.code for issue in result.issues]) == ("attention", ["recall_unreadable"])
+    assert shop.path(result.old_index) != path
+    with open(shop.path(result.old_index), "rb") as file:
+        assert b"lane-199" in file.read()
+
+
+@pytest.mark.parametrize("lose", [os.unlink, lambda path: os.truncate(path, 0)], ids=["deleted", "emptied"])
+def test_an_index_that_was_lost_is_said_and_rebuilt(shop: World, lose: Any) -> None:
+    write(shop, SyncCacheSeeded(repo="app", duration_ms=1))
+    shop.call("recall", "timeline")
+    lose(shop.path(".grip/events/recall.sqlite"))
+
+    ran = shop.call("recall", "timeline", "--json")
+    write(shop, SyncCacheSeeded(repo="app", duration_ms=2))
+    again = shop.call("recall", "timeline", "--json")
+
+    for found in (ran, again):
+        assert (found.exit_code, found.codes[-1]) == (1, "recall_unreadable")
+        assert found.json["issues"][-1]["hint"] == "gr2 recall rebuild"
+    assert shop.call("recall", "rebuild").exit_code == 0
+    said = shop.call("recall", "timeline", "--json")
+    assert (said.codes, [event["seq"] for event in said.json["events"]]) == ([], [1, 2])
 
 
 def test_an_index_of_a_newer_version_is_not_touched(busy: World) -> None:
@@ -198,6 +240,10 @@ def test_an_index_of_a_newer_version_is_not_touched(busy: World) -> None:
     with pytest.raises(Failed, match="recall_unreadable"):
         found(busy)
 
+    with sqlite3.connect(busy.path(run_rebuild(busy).old_index)) as kept:
+        assert kept.execute("SELECT count(*) FROM events").fetchone() == (4,)
+    kept.close()
+
 
 @pytest.mark.parametrize("make_it", [lambda path: os.symlink("/dev/null", path), os.mkdir, os.mkfifo])
 def test_an_index_that_is_no_file_is_refused(shop: World, make_it: Any) -> None:
@@ -206,6 +252,8 @@ def test_an_index_that_is_no_file_is_refused(shop: World, make_it: Any) -> None:
 
     with pytest.raises(Failed, match="recall_unreadable"):
         make(shop)
+    run_rebuild(shop)
+    assert found(shop) == [1]
 
 
 def test_the_index_is_private(busy: World) -> None:

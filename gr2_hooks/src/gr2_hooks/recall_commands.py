@@ -13,7 +13,9 @@ from gr2.api import (
     EventLog,
     Failed,
     FileLock,
+    Gr2Error,
     Invalid,
+    Issue,
     LockTimeout,
     MutationResult,
     Option,
@@ -24,9 +26,8 @@ from gr2.api import (
     Status,
     write_whole,
 )
-from gr2_hooks.recall_store import Recall, Wanted
+from gr2_hooks.recall_store import SINK, Recall, Wanted
 
-SINK = "recall"
 DEFAULT_LIMIT = 50
 _NEW = "recall.new.sqlite"
 
@@ -42,10 +43,12 @@ class RecallResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class RecallRebuildResult(MutationResult):
-    """indexed: events of the log; kept: events whose log is gone."""
+    """indexed: events of the log; kept: events whose log is gone; old_index: where the old index is kept that could not
+    be read to its end, relative to the workspace, or ""."""
 
     indexed: int = 0
     kept: int = 0
+    old_index: str = ""
 
 
 def lane(session: Session, *, name: str, limit: int) -> RecallResult:
@@ -101,31 +104,66 @@ def timeline(
 
 
 def rebuild(session: Session, change: Any) -> RecallRebuildResult:
-    """Make the index anew from the log and its archives; what only the old index holds is kept."""
+    """Make the index anew from the log and its archives; what only the old index holds is kept. An old index that
+    cannot be read to its end is put aside: it may hold more."""
     layout = session.layout
     silent = {unit.name for unit in session.spec.units if not unit.constraints.recall_enabled}
-    path = os.path.join(layout.events, _NEW)
+    new, path = (os.path.join(layout.events, name) for name in (_NEW, "recall.sqlite"))
     try:
         with FileLock(layout.lock(f"sink.{SINK}"), wait=session.wait_seconds):
-            _remove(path)
-            with Recall(layout, name=_NEW, bulk=True) as new:
-                _, kept = new.add(event for event in _gone(session) if event.get("owner_unit") not in silent)
-                _, indexed = new.add(event for event in EventLog(layout) if event.get("owner_unit") not in silent)
-                new.finish()
-            _publish(path, os.path.join(layout.events, "recall.sqlite"))
+            _remove(new)
+            gone, damage = _gone(session)
+            with Recall(layout, name=_NEW, bulk=True) as index:
+                _, kept = index.add(event for event in gone if event.get("owner_unit") not in silent)
+                _, indexed = index.add(event for event in EventLog(layout) if event.get("owner_unit") not in silent)
+                index.finish()
+            aside = _put_aside(session, path) if damage is not None and os.lstat(path).st_size else ""
+            _publish(new, path)
     except LockTimeout as error:
         raise Failed("sink_busy", "another process is feeding recall", scope="event", subject=SINK) from error
-    return RecallRebuildResult(status=Status.SUCCESS, operation_id=change.operation_id, indexed=indexed, kept=kept)
+    issues = (_damaged(damage, aside),) if damage is not None and aside else ()
+    return RecallRebuildResult(
+        status=Status.ATTENTION if issues else Status.SUCCESS,
+        issues=issues,
+        operation_id=change.operation_id,
+        indexed=indexed,
+        kept=kept,
+        old_index=aside,
+    )
 
 
-def _gone(session: Session) -> Any:
-    """The events of the old index that the log does not hold any more; none when the old index is unreadable."""
+def _gone(session: Session) -> tuple[list[dict[str, Any]], Gr2Error | None]:
+    """The events of the old index that the log does not hold any more, and what kept it from being read to its end."""
     there = {event["event_id"] for event in EventLog(session.layout)}
+    found: list[dict[str, Any]] = []
     try:
         with Recall(session.layout) as old:
-            return [event for event in old.all() if event["event_id"] not in there]
-    except Failed:
-        return []
+            for event in old.all():
+                if event["event_id"] not in there:
+                    found.append(event)
+    except Gr2Error as error:
+        return found, error
+    return found, None
+
+
+def _put_aside(session: Session, path: str) -> str:
+    """Give the old index and what belongs to it another name; the new name, relative to the workspace."""
+    aside = os.path.join(session.layout.events, f"recall.damaged-{session.ids.hex(8)}.sqlite")
+    for side in ("-shm", "-wal", ""):
+        if os.path.lexists(path + side):
+            os.rename(path + side, aside + side)
+    return session.layout.relative(aside)
+
+
+def _damaged(damage: Gr2Error, aside: str) -> Issue:
+    return Issue(
+        code="recall_unreadable",
+        scope="event",
+        subject=aside,
+        message=f"the old index could not be read to its end, and is kept as {aside}: {damage.message}",
+        hint=f"remove {aside} when nothing in it is missed",
+        blocking=False,
+    )
 
 
 def _publish(new: str, path: str) -> None:

@@ -18,8 +18,9 @@ from itertools import islice
 from time import monotonic
 from typing import Any, TypeGuard
 
-from gr2.api import Failed, Layout, make_private_directory
+from gr2.api import Failed, Layout, make_private_directory, read_cursor
 
+SINK = "recall"
 VERSION = 1
 _CHUNK = 500
 _NOT_SEARCHED = frozenset({"version", "event_id", "timestamp"})
@@ -60,7 +61,9 @@ class Wanted:
 class Recall:
     """The index of one workspace, opened; use it in a `with` statement.
 
-    Raises Failed `recall_unreadable` for a file that is no index or of another version; `recall rebuild` makes it anew.
+    Raises Failed `recall_unreadable` for a file that is no index or of another version, and for one that is gone or
+    empty though the sink was fed; `recall rebuild` makes it anew. Raises Blocked `cursor_invalid` when that cannot be
+    known.
     """
 
     def __init__(self, layout: Layout, *, name: str = "recall.sqlite", bulk: bool = False) -> None:
@@ -68,7 +71,9 @@ class Recall:
         self._bulk = bulk
         try:
             make_private_directory(layout.events)
-            self._private()
+            if self._private() == 0 and not bulk and read_cursor(layout, SINK).last_seq:
+                # What the sink has had will not come again.
+                raise sqlite3.DatabaseError("what was in it is gone")
             self._db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise unreadable(self.path, error) from error
@@ -88,10 +93,14 @@ class Recall:
         """Close the file."""
         self._db.close()
 
-    def _private(self) -> None:
+    def _private(self) -> int:
+        """Make the file unless it is there; its size."""
         # Never through a link, and 0600 from the beginning: SQLite itself would follow and use the umask.
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-        os.close(descriptor)
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
 
     def _prepare(self) -> None:
         # A bulk load goes into a file of its own that nobody sees before it is whole.
@@ -165,7 +174,7 @@ class Recall:
         return [json.loads(body) for body in reversed(found)]
 
     def all(self) -> Iterator[dict[str, Any]]:
-        """Every event, in the order of the index. Raises Failed `recall_unreadable`."""
+        """Every event, in the order of the index. Raises Failed `recall_unreadable` where it is damaged."""
         try:
             for row in self._db.execute("SELECT body FROM events ORDER BY id"):
                 yield json.loads(row[0])
