@@ -97,7 +97,7 @@ class Webhook:
             with self._client.stream(
                 "POST", self._settings.url, content=body, headers=headers, timeout=seconds
             ) as response:
-                _read_some(response)
+                _read_some(response, time.monotonic() + seconds)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return {"unavailable": redact(f"{type(error).__name__}: {error}")}
         status = response.status_code
@@ -148,12 +148,12 @@ def retry_after(value: str) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def _read_some(response: httpx.Response) -> None:
-    # A short body read to its end keeps the connection; a long one is not worth it.
+def _read_some(response: httpx.Response, end: float) -> None:
+    # A short body read to its end keeps the connection; a long or a slow one is not worth it.
     size = 0
     for chunk in response.iter_raw():
         size += len(chunk)
-        if size > _BODY_LIMIT:
+        if size > _BODY_LIMIT or time.monotonic() > end:
             return
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
-from gr2.errors import Gr2Error, Interrupted, Invalid
+from gr2.errors import Failed, Gr2Error, Interrupted, Invalid
 from gr2.model.hints import quoted
 from gr2.model.outcome import EXIT_CODES, Issue, Result, Status, StreamedResult
 from gr2.model.records import dataclass
@@ -20,6 +20,8 @@ from gr2.store.sink_state import read_sink_state, write_sink_state
 BUDGET_SECONDS = 2.0
 READER_SECONDS = 10.0
 POLL_SECONDS = 0.1
+SIGNAL_SECONDS = 1.0
+"""How long a sink may still take to finish a batch once a signal came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,7 @@ def events_deliver(
     names = tuple(dict.fromkeys(sinks)) or enabled_sinks(session)
     first = Order(in_spite=True, wait=session.wait_seconds, retry_dead=retry_dead, place=place)
     with ExitStack() as stack:
-        feeders = [Feeder(session, name) for name in names]
-        for feeder in feeders:
-            stack.callback(feeder.close)
+        feeders = [stack.enter_context(closing(_Attended(session, name))) for name in names]
         fed: dict[str, Fed] = {}
         signum = None
         try:
@@ -81,7 +81,49 @@ def events_deliver(
     return _result(session, names, fed, signum)
 
 
-def _feed(feeder: Feeder, order: Order) -> Fed:
+class _Attended:
+    """A feeder in a thread of its own: a sink that does not come back keeps neither a signal nor the others waiting. It
+    is left behind then, still holding its lock, so that nobody else feeds it meanwhile."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        from gr2.plugin.isolation import OwnThread
+
+        self.name = name
+        self._session = session
+        self._feeder = Feeder(session, name)
+        self._thread = OwnThread()
+        self._signal_seen: float | None = None
+
+    def feed(self, order: Order) -> Fed:
+        """As Feeder does. Raises Failed `plugin_failed` when the sink is long overdue."""
+        return self._thread.call(lambda: self._feeder.feed(order), patience=self._patience)
+
+    def close(self) -> None:
+        """Let go of the sink, unless it is left behind."""
+        if not self._thread.left_behind:
+            try:
+                self._thread.call(self._feeder.close, patience=self._patience)
+            except Interrupted:
+                return
+
+    def _patience(self) -> None:
+        clock, cancellation = self._session.clock, self._session.runner.cancellation
+        if cancellation.signum is not None:
+            self._signal_seen = self._signal_seen or clock.monotonic()
+            if clock.monotonic() - self._signal_seen > SIGNAL_SECONDS:
+                cancellation.check()
+        # The reader of stdout may take as long as it likes.
+        if clock.monotonic() > self._feeder.due and self.name != ONLY_WHEN_NAMED:
+            raise self._overdue()
+
+    def _overdue(self) -> Gr2Error:
+        cause = f"event sink {self.name} does not come back"
+        state = read_sink_state(self._session.layout, self.name).failed(cause, self._session.clock.now())
+        write_sink_state(self._session.layout, self.name, state)
+        return Failed("plugin_failed", cause, scope="plugin", subject=self.name, hint="gr2 plugins list")
+
+
+def _feed(feeder: _Attended, order: Order) -> Fed:
     try:
         return feeder.feed(order)
     except Interrupted:
@@ -91,7 +133,7 @@ def _feed(feeder: Feeder, order: Order) -> Fed:
         return Fed(row=row, issues=(Issue.from_error(error),), error=error)
 
 
-def _follow(session: Session, feeders: Sequence[Feeder], fed: dict[str, Fed]) -> None:
+def _follow(session: Session, feeders: Sequence[_Attended], fed: dict[str, Fed]) -> None:
     """Go on feeding the sinks that work, until Interrupted or none is left."""
     seen: object = None
     while live := [feeder for feeder in feeders if fed[feeder.name].error is None]:

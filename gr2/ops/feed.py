@@ -26,6 +26,8 @@ from gr2.store.sink_state import (
 )
 
 BATCH_SECONDS = 30.0
+OVERDUE_SECONDS = 10.0
+"""How long after its deadline a sink is still waited for."""
 _SAVE_SECONDS = 0.5
 
 
@@ -65,10 +67,12 @@ class Order:
 
 
 class Feeder:
-    """Feeds the sink called `name`; keeps it open between feedings. Raises Invalid `invalid_name`."""
+    """Feeds the sink called `name`; keeps it open between feedings. `due`: when (of the session's monotonic clock) the
+    sink must have answered. Raises Invalid `invalid_name`."""
 
     def __init__(self, session: Session, name: str) -> None:
         self.name = check_consumer(name)
+        self.due = float("inf")
         self._session = session
         self._sink: Any = None
 
@@ -155,8 +159,8 @@ class _Feeding:
     def _try(self, feeder: Feeder, order: Order) -> None:
         try:
             sink = feeder.sink()
-            if not order.retry_dead or self._retry_dead(sink, order):
-                while self._pump(sink, order):
+            if not order.retry_dead or self._retry_dead(feeder, sink, order):
+                while self._pump(feeder, sink, order):
                     pass
         except Gr2Error as error:
             if error.status != "interrupted":
@@ -165,7 +169,7 @@ class _Feeding:
         finally:
             self._save()
 
-    def _pump(self, sink: Any, order: Order) -> bool:
+    def _pump(self, feeder: Feeder, sink: Any, order: Order) -> bool:
         """Deliver batch after batch. True when it is worth looking again at once."""
         size = max(1, int(sink.batch_size))
         events = iter(EventLog(self.session.layout, since=self.cursor.last_seq))
@@ -175,7 +179,7 @@ class _Feeding:
                 continue
             if (left := self._left(order)) <= 0:
                 return False
-            delivery = self._deliver(sink, batch, left)
+            delivery = self._deliver(feeder, sink, batch, left)
             if delivery.accepted:
                 self._advance(batch[delivery.accepted - 1], delivery.accepted)
             if delivery.accepted == len(batch):
@@ -220,10 +224,12 @@ class _Feeding:
             )
         )
 
-    def _deliver(self, sink: Any, batch: Sequence[dict[str, Any]], left: float) -> Any:
+    def _deliver(self, feeder: Feeder, sink: Any, batch: Sequence[dict[str, Any]], left: float) -> Any:
         from gr2.plugin.protocols import Delivery
 
+        feeder.due = self.session.clock.monotonic() + left + OVERDUE_SECONDS
         delivery = sink.deliver(batch, deadline=left)
+        feeder.due = float("inf")
         if not isinstance(delivery, Delivery) or not 0 <= delivery.accepted <= len(batch):
             raise Failed(
                 "plugin_failed",
@@ -268,14 +274,14 @@ class _Feeding:
         self._advance(event, 0)
         return True
 
-    def _retry_dead(self, sink: Any, order: Order) -> bool:
+    def _retry_dead(self, feeder: Feeder, sink: Any, order: Order) -> bool:
         """Try the dead letters again; False when the sink takes nothing at all now."""
         kept = list(dead_letters(self.session.layout, self.name))
         tried: list[dict[str, Any]] = []
         reachable, delivered = True, 0
         while kept and reachable and (left := self._left(order)) > 0:
             row = kept.pop(0)
-            delivery = self._deliver(sink, [row["event"]], left)
+            delivery = self._deliver(feeder, sink, [row["event"]], left)
             if delivery.accepted:
                 delivered += 1
             elif delivery.rejected:

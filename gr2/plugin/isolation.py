@@ -7,11 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from gr2.errors import Gr2Error
 
 T = TypeVar("T")
+_LOOK_SECONDS = 0.1
 
 
 class PluginFault(Exception):
@@ -153,6 +155,46 @@ def isolated_within(function: Callable[[], T], *, seconds: float) -> T:
     if not answer:
         raise PluginFault(f"it took longer than {seconds:g} s")
     return answer[0]
+
+
+class OwnThread:
+    """Runs calls one after the other in a thread of its own, which nobody has to wait for: not at the end either."""
+
+    def __init__(self) -> None:
+        self.left_behind = False
+        self._calls: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[Any, BaseException | None]]]] = (
+            SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._work, daemon=True, name="gr2-plugin")
+        self._thread.start()
+
+    def call(self, function: Callable[[], T], *, patience: Callable[[], None]) -> T:
+        """What `function` returns or raises. `patience` is called again and again meanwhile; when it raises, the
+        thread is left behind in the call, and what it raised is raised here."""
+        answers: SimpleQueue[tuple[T, BaseException | None]] = SimpleQueue()
+        self._calls.put((function, answers))
+        while True:
+            try:
+                answer, error = answers.get(timeout=_LOOK_SECONDS)
+                break
+            except Empty:
+                try:
+                    patience()
+                except BaseException:
+                    self.left_behind = True
+                    _stdout.leave_behind(self._thread)
+                    raise
+        if error is not None:
+            raise error
+        return answer
+
+    def _work(self) -> None:
+        while True:
+            function, answers = self._calls.get()
+            try:
+                answers.put((function(), None))
+            except BaseException as error:
+                answers.put((None, error))
 
 
 def import_object(reference: str) -> Any:

@@ -8,8 +8,9 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -217,6 +218,30 @@ def test_a_receiver_that_is_silent_is_not_waited_for(webhook: Make, world: World
 
     assert (delivery.accepted, delivery.rejected) == (0, "")
     assert "Timeout" in delivery.unavailable
+
+
+def test_an_answer_that_trickles_in_is_not_waited_for(webhook: Make, world: World, events: Events) -> None:
+    def trickle(server: socket.socket) -> None:
+        peer, _ = server.accept()
+        with peer:
+            peer.recv(1 << 16)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            with suppress(OSError):
+                for _ in range(1000):
+                    peer.sendall(b"x")
+                    time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server,))
+        thread.start()
+        sink = webhook(world, f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_seconds=0.3)
+
+        started = time.monotonic()
+        delivery = sink.deliver(events[:1], deadline=10)
+
+        assert (delivery.accepted, delivery.unavailable) == (1, "")
+        assert time.monotonic() - started < 20
+        thread.join()
 
 
 def test_a_receiver_that_hangs_up_means_wait(webhook: Make, world: World, events: Events) -> None:

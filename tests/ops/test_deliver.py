@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from gr2.edges.clock import Clock as RealClock
 from gr2.errors import Gr2Error, Invalid
 from gr2.model.event.base import Context
 from gr2.model.event.lane import LaneArchived
 from gr2.model.outcome import Status
+from gr2.ops import feed
 from gr2.ops.deliver import EventsDeliverResult, deliver_pending, events_deliver, feed_for_reader
 from gr2.ops.enabled_sinks import enabled_sinks
 from gr2.ops.events_gc import events_gc
@@ -427,6 +430,33 @@ def test_following_delivers_what_is_added_until_a_signal_comes(busy: World) -> N
     assert received(busy) == list(range(1, 14))
     assert (result.status, result.exit_code) == (Status.INTERRUPTED, 130)
     assert result.sinks[0].delivered == 13
+
+
+def test_a_signal_ends_a_delivery_that_does_not_come_back(busy: World) -> None:
+    receiver(busy, seconds=30)
+    session = replace(session_of(busy), clock=RealClock())
+    timer = threading.Timer(0.5, session.runner.cancellation.trip, (15,))
+    timer.start()
+
+    result = events_deliver(session, ("rec",))
+
+    timer.join()
+    assert (result.status, result.exit_code, result.sinks[0].pending) == (Status.INTERRUPTED, 143, 10)
+
+
+def test_a_sink_that_does_not_come_back_is_left_behind(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "BATCH_SECONDS", 0.1)
+    monkeypatch.setattr(feed, "OVERDUE_SECONDS", 0.1)
+    receiver(busy, seconds=30)
+    session = replace(session_of(busy), clock=RealClock())
+    started = time.monotonic()
+
+    result = events_deliver(session, ("rec",))
+
+    assert time.monotonic() - started < 20
+    assert (result.status, [issue.code for issue in result.issues]) == (Status.FAILED, ["plugin_failed"])
+    assert read_sink_state(session.layout, "rec").failures == 1
+    assert [issue.code for issue in events_deliver(session_of(busy), ("rec",)).issues] == ["sink_busy"]
 
 
 def test_the_attempt_after_a_command_feeds_what_is_on(busy: World) -> None:
