@@ -18,10 +18,10 @@ PARTS = sorted(
 
 def main(argv: Sequence[str]) -> int:
     """Print a row for each figure: gr2's median, the plain tool's, their ratio, and the limit the project sets."""
-    names = [name for name in argv if not name.startswith("-")]
+    names = [name for name in argv if name != "--json"]
     unknown = sorted(set(names) - set(PARTS))
     if unknown:
-        sys.stderr.write(f"unknown: {', '.join(unknown)}; there are {', '.join(PARTS)}\n")
+        sys.stderr.write(f"unknown: {', '.join(unknown)}; there are {', '.join(PARTS)}, and --json\n")
         return 2
     rows: list[dict[str, Any]] = []
     for name in names or PARTS:
