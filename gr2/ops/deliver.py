@@ -100,11 +100,13 @@ class _Attended:
 
     def close(self) -> None:
         """Let go of the sink, unless it is left behind."""
-        if not self._thread.left_behind:
-            try:
+        try:
+            if not self._thread.left_behind:
                 self._thread.call(self._feeder.close, patience=self._patience)
-            except Interrupted:
-                return
+        except Interrupted:
+            return
+        finally:
+            self._thread.end()
 
     def _patience(self) -> None:
         clock, cancellation = self._session.clock, self._session.runner.cancellation

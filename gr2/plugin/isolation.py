@@ -158,13 +158,12 @@ def isolated_within(function: Callable[[], T], *, seconds: float) -> T:
 
 
 class OwnThread:
-    """Runs calls one after the other in a thread of its own, which nobody has to wait for: not at the end either."""
+    """Runs calls one after the other in a thread of its own, until `end`. Nobody has to wait for it, also not then."""
 
     def __init__(self) -> None:
         self.left_behind = False
-        self._calls: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[Any, BaseException | None]]]] = (
-            SimpleQueue()
-        )
+        self._calls: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[Any, BaseException | None]]] | None]
+        self._calls = SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True, name="gr2-plugin")
         self._thread.start()
 
@@ -188,9 +187,13 @@ class OwnThread:
             raise error
         return answer
 
+    def end(self) -> None:
+        """The thread ends once it is done with the call it is in."""
+        self._calls.put(None)
+
     def _work(self) -> None:
-        while True:
-            function, answers = self._calls.get()
+        while (call := self._calls.get()) is not None:
+            function, answers = call
             try:
                 answers.put((function(), None))
             except BaseException as error:
