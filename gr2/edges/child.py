@@ -304,8 +304,20 @@ class Child:
             cut=out.cut or err.cut,
         )
 
+    def left_some_behind(self) -> bool:
+        """Whether others of its group live on after its end."""
+        try:
+            os.killpg(self._process.pid, 0)
+        except (ProcessLookupError, PermissionError):  # nobody, or nobody that gr2 may signal
+            return False
+        return True
+
+    def kill_rest(self) -> None:
+        """Kill those others."""
+        _signal_group(self._process.pid, signal.SIGKILL)
+
     def end(self) -> None:
-        """End the child and everything in its group, and wait for it."""
+        """Ask the child and everything in its group to end, and wait for the child; kill them if it does not come."""
         self.signal(signal.SIGTERM)
         try:
             self._process.wait(GRACE_SECONDS)

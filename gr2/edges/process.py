@@ -40,17 +40,22 @@ __all__ = [
 ]
 
 
+_LOOK_SECONDS = 0.01
+
+
 class Cancellation:
     """Asks every running child to end, and refuses new ones. Safe to trip from a signal handler."""
 
     def __init__(self) -> None:
         self._children: set[Child] = set()
+        self._patient_until = float("inf")
         self.signum: int | None = None
 
     def trip(self, signum: int) -> None:
         """End all children: TERM to their groups, KILL after a grace period (at once when tripped again)."""
         again = self.signum is not None
         self.signum = self.signum or signum
+        self._patient_until = time.monotonic() + (0 if again else GRACE_SECONDS)
         for child in tuple(self._children):
             child.signal(signal.SIGKILL if again else signal.SIGTERM)
         if not again:
@@ -61,6 +66,15 @@ class Cancellation:
     def _kill(self) -> None:
         for child in tuple(self._children):
             child.signal(signal.SIGKILL)
+
+    def outlast(self, child: Child) -> None:
+        """Wait for what an ended child leaves behind in its group, as long as for the child itself; then kill that."""
+        end = time.monotonic() + GRACE_SECONDS
+        while child.left_some_behind():
+            if time.monotonic() >= min(end, self._patient_until):
+                child.kill_rest()
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def check(self) -> None:
         """Raise Interrupted if tripped."""
@@ -125,12 +139,14 @@ class Runner:
                 for child in live:
                     child.end()
                     self.cancellation._children.discard(child)
+                    self.cancellation.outlast(child)
                 guardian.dismiss()
 
     def _ended(self, child: Child, guardian: Guardian) -> None:
         self.cancellation._children.discard(child)
-        # When cancelled, what a child leaves behind is to end too.
-        if child.command.tie and self.cancellation.signum is None:
+        if self.cancellation.signum is not None:
+            self.cancellation.outlast(child)
+        if child.command.tie:
             guardian.forget(child.group)
 
     def _start(self, index: int, command: Command, selector: selectors.BaseSelector, guardian: Guardian) -> Child:

@@ -218,6 +218,30 @@ def test_cancelling_from_another_thread_ends_every_child(tmp_path: Path) -> None
     assert ended(read_pids(pids, 4))
 
 
+@pytest.mark.parametrize("trips", [1, 2])
+def test_cancelling_ends_what_a_child_leaves_behind_too(
+    tmp_path: Path, trips: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gr2.edges.process.GRACE_SECONDS", 0.3)
+    pids = tmp_path / "pids"
+    cancellation = Cancellation()
+    # As an ssh that does not hear of it, below a git that does.
+    command = sh(f"(trap '' TERM; echo $(exec sh -c 'echo $PPID') >>{pids}; while :; do sleep 0.05; done) & wait")
+
+    def cancel() -> None:
+        read_pids(pids, 1)
+        for _ in range(trips):
+            cancellation.trip(signal.SIGINT)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(Interrupted):
+        Runner(cancellation).run(command)
+    thread.join()
+
+    assert ended(read_pids(pids, 1))
+
+
 def test_a_run_to_the_end_gives_what_cancelling_ended_and_starts_nothing_more(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     cancellation = Cancellation()
