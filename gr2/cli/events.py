@@ -16,6 +16,21 @@ from gr2.model.outcome import Result
 EventDict = dict[str, Any]
 
 
+class Seq(click.IntRange):
+    """The place of an event in the log, 0 for before the first."""
+
+    name = "seq"
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        if isinstance(value, str) and not value.removeprefix("-").isdecimal():
+            self.fail(f"{value!r} is not the seq of an event; a time goes to --after of `gr2 events list`.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
     from gr2.model.event.query import parse_time
 
@@ -33,7 +48,7 @@ def events() -> None:
 
 
 @events.command("list")
-@click.option("--since", type=click.IntRange(0), default=0, metavar="SEQ", help="Only events after this seq.")
+@click.option("--since", type=Seq(), default=0, metavar="SEQ", help="Only events after this seq (a time: --after).")
 @click.option("--type", default="", metavar="GLOB", help="Only these types, for example 'lane.*'.")
 @click.option("--lane", default="", metavar="LANE", help="Only events about this lane (LANE or UNIT/LANE).")
 @click.option("--repo", default="", metavar="REPO", help="Only events about this repo.")
@@ -55,7 +70,7 @@ def list_(ctx: click.Context, /, limit: int | None, **wanted: Any) -> Result:
 
 @events.command("tail")
 @click.option("-n", "number", type=click.IntRange(0), metavar="N", help="The newest N events [default: 10].")
-@click.option("--since", type=click.IntRange(0), metavar="SEQ", help="All events after this seq.")
+@click.option("--since", type=Seq(), metavar="SEQ", help="All events after this seq.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is added, until interrupted.")
 @click.pass_context
 def tail(ctx: click.Context, number: int | None, since: int | None, follow: bool) -> Result:

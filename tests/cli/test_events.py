@@ -259,3 +259,10 @@ def test_a_followed_delivery_is_killed_and_goes_on(busy: World) -> None:
     assert seen == [1, 2, 3, 4]
     assert again[-1] == 5
     assert again == list(range(again[0], 6))
+
+
+def test_a_time_in_the_place_of_a_seq_is_told_where_it_goes(busy: World) -> None:
+    ran = busy.call("events", "list", "--since", "2h")
+
+    assert ran.exit_code == 2
+    assert "a time goes to --after" in ran.stderr

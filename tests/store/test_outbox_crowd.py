@@ -59,7 +59,8 @@ def rest_of(writer: subprocess.Popen[str]) -> str:
 
 def log_of(root: Path) -> list[tuple[int, str]]:
     folder = root / ".grip/events"
-    paths = [*sorted(folder.glob("outbox.2*.jsonl")), folder / "outbox.jsonl"]
+    # Killed between moving the full file aside and beginning the next, a writer leaves none of that name.
+    paths = [*sorted(folder.glob("outbox.2*.jsonl")), *folder.glob("outbox.jsonl")]
     events = [json.loads(line) for path in paths for line in path.read_bytes().split(b"\n")[:-1]]
     return [(event["seq"], event["lane_name"]) for event in events]
 
