@@ -202,7 +202,8 @@ def _fail(work: Work, child: Child, error: PlatformError, progress: _Progress) -
         issue = replace(issue, hint=f"gr2 pr merge{work.lane_option}: it looks first whether it was merged")
     elif not issue.hint:
         issue = replace(issue, hint=f"gr2 pr status{work.lane_option}")
-    progress.issues.append(replace(issue, details={**issue.details, "reasons": [error.kind]}))
+    reasons = [error.kind, *issue.details.get("reasons", ())]  # gr2's word for it, and what the platform said
+    progress.issues.append(replace(issue, details={**issue.details, "reasons": reasons}))
     progress.failed.append(child.repo)
     progress.status = Status.BLOCKED if error.kind in _REFUSALS else Status.FAILED
     if progress.merged or error.kind not in _OUTAGES:

@@ -301,6 +301,17 @@ def test_force_lifts_what_gr2_counts_more_strictly_than_github(group: Group) -> 
     assert forced.json["group"]["state"] == "merged", forced.stdout
 
 
+def test_what_github_says_of_a_merge_it_refused_is_told_beside_gr2_s_word(group: Group) -> None:
+    assert group.create().json["status"] == "success"
+    said = "Required status check 'ci' is expected"
+    group.desk.hub.faults.append(Fault(kind="status", on="PUT", status=405, body={"message": said}))
+
+    refused = group.call("pr", "merge")
+
+    assert (refused.exit_code, refused.codes) == (3, ["not_mergeable"]), refused.stdout
+    assert refused.json["issues"][0]["details"]["reasons"] == ["not_mergeable", said]
+
+
 def test_a_method_that_a_ruleset_forbids_later_is_found_before_anything_is_merged(group: Group) -> None:
     group.desk.hub.repositories["acme/api"].rules["main"] = Rule(ruleset=True, methods=("squash",))
     assert group.create().json["status"] == "success"
