@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from gr2.cli.command import LANE, Gr2Command, Seconds, invocation_of, session_of
 from gr2.model.outcome import Result, Status
+from gr2.session import Session
 
 _WAIT = click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 _YES = click.option("--yes", is_flag=True, help="Agree to discard uncommitted work.")
@@ -43,6 +46,12 @@ def _change_directory(ctx: click.Context, path: str) -> None:
     if file:
         with open(file, "w", encoding="utf-8", errors="surrogateescape") as target:
             target.write(path)
+
+
+def _leave_what_is_gone(ctx: click.Context, session: Session) -> None:
+    """Tell it to go to the workspace's root when its directory is no longer where it was."""
+    if not os.path.isdir(session.asked.cwd):
+        _change_directory(ctx, session.root)
 
 
 @click.command("exit", cls=Gr2Command, mutates=True)
@@ -92,7 +101,10 @@ def archive(ctx: click.Context, *, name: str, reason: str, force: bool, wait: fl
     """Move the finished lane NAME to the trash, ignored files included. Its name is free then."""
     from gr2.ops.lane_archive import lane_archive
 
-    return lane_archive(session_of(ctx, wait=wait), name, reason=reason, force=force)
+    session = session_of(ctx, wait=wait)
+    result = lane_archive(session, name, reason=reason, force=force)
+    _leave_what_is_gone(ctx, session)
+    return result
 
 
 @click.command("drop", cls=Gr2Command, mutates=True)
@@ -105,4 +117,7 @@ def drop(ctx: click.Context, *, repos: tuple[str, ...], name: str, force: bool, 
     """Take repos out of a lane; their checkouts move to the trash."""
     from gr2.ops.lane_drop import lane_drop
 
-    return lane_drop(session_of(ctx, wait=wait, lane=name), repos, force=force)
+    session = session_of(ctx, wait=wait, lane=name)
+    result = lane_drop(session, repos, force=force)
+    _leave_what_is_gone(ctx, session)
+    return result

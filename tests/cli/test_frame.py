@@ -272,6 +272,17 @@ def test_the_shell_function_goes_where_lane_enter_says(shop: World) -> None:
     assert done.stdout.strip() == shop.path("agents/alpha/lanes/fix")
 
 
+def test_the_shell_function_goes_to_the_root_when_its_lane_is_archived(shop: World) -> None:
+    shop.call("apply")
+    shop.call("lane", "create", "fix")
+    script = (
+        'eval "$(gr2 shell-init bash)"; cd agents/alpha/lanes/fix/repos/app/src && '
+        "gr2 lane archive fix >/dev/null && pwd"
+    )
+    done = subprocess.run(["bash", "-c", script], cwd=shop.root, env=shop.env, capture_output=True, text=True)
+    assert done.stdout.strip() == shop.root, done.stderr
+
+
 def test_the_shell_function_works_without_a_directory_for_temporaries(shop: World) -> None:
     script = 'eval "$(gr2 shell-init bash)"; gr2 --version; gr2 lane create'
     env = {**shop.env, "TMPDIR": shop.path("missing")}
