@@ -135,8 +135,9 @@ class Fetching:
                     self._failed(look, self._error(look, completed))
         finally:
             for look, lock in self._live.values():
-                lock.release()
-                if self._has_moved(look):
+                moved = self._has_moved(look)
+                lock.release()  # not before: another gr2 may move and tell of it then
+                if moved:
                     self._moved(look, 0)
             self._live.clear()
             self._hosts.clear()
@@ -153,6 +154,7 @@ class Fetching:
                 except Interrupted:
                     raise
                 except Gr2Error as error:
+                    self._let_go_of_host(look)
                     self._failed(look, error)
                     continue
                 yield command
@@ -226,9 +228,11 @@ class Fetching:
     def _ended(self, index: int) -> RepoLook:
         look, lock = self._live.pop(index)
         lock.release()
-        host = host_of(look.repo.url)
-        self._hosts[host] -= 1
+        self._let_go_of_host(look)
         return look
+
+    def _let_go_of_host(self, look: RepoLook) -> None:
+        self._hosts[host_of(look.repo.url)] -= 1
 
     def _succeeded(self, look: RepoLook, completed: Completed) -> None:
         name = look.repo.name

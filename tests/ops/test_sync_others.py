@@ -270,6 +270,21 @@ def test_a_mirror_that_somebody_else_keeps_is_named(
     assert types(world)[-1] == "sync.completed"
 
 
+def test_mirrors_that_others_keep_use_up_no_connection_of_their_host(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(world, repos=["api", "app"])
+    monkeypatch.setattr("gr2.ops.sync_fetch.FileLock", lambda path, wait, **how: FileLock(path, wait=0.1, **how))
+    monkeypatch.setattr("gr2.ops.sync_fetch.host_of", lambda url: "one.example.org")
+    monkeypatch.setattr("gr2.ops.sync_fetch.HOST_LIMIT", 1)
+
+    with FileLock(world.path(".grip/state/locks/mirror-api.lock")):
+        ran = run(world, "--keep-going")
+
+    assert issue(ran, "workspace_locked")["subject"] == "api"
+    assert [done["repo"] for done in ran.json["completed"]] == ["app"]
+
+
 # gr2, killed as soon as a mirror is at its place.
 KILLED_AFTER_A_SEED = """
 import os, signal, sys
