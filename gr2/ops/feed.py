@@ -228,8 +228,10 @@ class _Feeding:
         from gr2.plugin.protocols import Delivery
 
         feeder.due = self.session.clock.monotonic() + left + OVERDUE_SECONDS
-        delivery = sink.deliver(batch, deadline=left)
-        feeder.due = float("inf")
+        try:
+            delivery = sink.deliver(batch, deadline=left)
+        finally:
+            feeder.due = float("inf")
         if not isinstance(delivery, Delivery) or not 0 <= delivery.accepted <= len(batch):
             raise Failed(
                 "plugin_failed",

@@ -13,7 +13,8 @@ from gr2.api import Delivery, PluginContext
 
 class Recording:
     """Appends to `received.jsonl`; `receiver.json` may say: reject (ids), unavailable (why), retry_after, take (how
-    many events a call), seconds (how long a call takes), raises, answer (anything but a delivery), batch."""
+    many events a call), seconds (how long a call takes), raises, answer (anything but a delivery), batch,
+    close_seconds."""
 
     def __init__(self, ctx: PluginContext) -> None:
         self._root = ctx.session.root
@@ -57,4 +58,4 @@ class Recording:
         )
 
     def close(self) -> None:
-        pass
+        time.sleep(self._wanted.get("close_seconds", 0))

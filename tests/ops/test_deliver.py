@@ -459,6 +459,17 @@ def test_a_sink_that_does_not_come_back_is_left_behind(busy: World, monkeypatch:
     assert [issue.code for issue in events_deliver(session_of(busy), ("rec",)).issues] == ["sink_busy"]
 
 
+def test_a_sink_that_failed_may_take_its_time_to_close(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "BATCH_SECONDS", 0.1)
+    monkeypatch.setattr(feed, "OVERDUE_SECONDS", 0.1)
+    receiver(busy, raises=True, close_seconds=0.5)
+    session = replace(session_of(busy), clock=RealClock())
+
+    result = events_deliver(session, ("rec",))
+
+    assert (result.status, read_sink_state(session.layout, "rec").failures) == (Status.FAILED, 1)
+
+
 def test_the_attempt_after_a_command_feeds_what_is_on(busy: World) -> None:
     deliver_pending(session_of(busy, on=("rec",)))
 
