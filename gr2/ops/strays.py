@@ -39,8 +39,10 @@ def not_in_spec(session: Session) -> list[Issue]:
 
 def _units_left(session: Session) -> Iterator[Issue]:
     """Units that were made beside those of the spec, or where units are usually put."""
-    named = {unit.path for unit in session.spec.units}
-    folders = dict.fromkeys(["agents", *sorted(os.path.dirname(path) for path in named)])
+    known = {unit.name: unit.path for unit in session.spec.units}
+    # A repo may have a file of that name, too.
+    named = {*known.values(), *(repo.path for repo in session.spec.repos)}
+    folders = dict.fromkeys(["agents", *sorted(os.path.dirname(path) for path in known.values())])
     for folder in folders:
         for entry in _entries(session.layout.at(folder)):
             path = f"{folder}/{entry}" if folder else entry
@@ -48,13 +50,14 @@ def _units_left(session: Session) -> Iterator[Issue]:
             if name:
                 lanes = lane_names(session.layout, Unit(name=name, path=path))
                 count = f" with {len(lanes)} {'lane' if len(lanes) == 1 else 'lanes'}" if lanes else ""
+                where = f"in {known[name]} by the spec" if name in known else "not in the spec"
+                again = f"give unit {name} that path in" if name in known else f"add unit {name} with that path to"
                 yield Issue(
                     code="repo_not_in_spec",
                     scope="unit",
                     subject=name,
-                    message=f"unit {name} is in {path}{count}, and not in the spec; it is left alone",
-                    hint=f"add unit {name} to the spec again with that path, or move "
-                    f"{place_at(session.root, path)} away yourself",
+                    message=f"unit {name} is in {path}{count}, and {where}; it is left alone",
+                    hint=f"{again} the spec again, or move {place_at(session.root, path)} away yourself",
                     blocking=False,
                     details={"path": path, "lanes": list(lanes)},
                 )

@@ -500,9 +500,27 @@ def test_a_unit_removed_from_the_spec_is_told_with_its_lanes(world: World) -> No
         assert (told["scope"], told["subject"], told["details"]["path"]) == ("unit", "beta", "agents/beta")
         assert told["details"]["lanes"] == ["feat/one"]
         assert told["message"] == "unit beta is in agents/beta with 1 lane, and not in the spec; it is left alone"
-        assert told["hint"].startswith("add unit beta to the spec again with that path, or move ")
+        assert told["hint"].startswith("add unit beta with that path to the spec again, or move ")
     world.write_spec(repos=["app"], units={"alpha": {}, "gamma": {"path": "agents/beta"}})
     assert "repo_not_in_spec" not in world.call("plan", "--json").codes
+
+
+def test_a_unit_that_the_spec_has_elsewhere_is_told_where(world: World) -> None:
+    applied(world, repos=["app"], units=["alpha"])
+    world.write_spec(repos=["app"], units={"alpha": {"path": "people/alpha"}})
+
+    told = issue(world.call("plan", "--json"), "repo_not_in_spec")
+
+    assert told["message"] == "unit alpha is in agents/alpha, and in people/alpha by the spec; it is left alone"
+    assert told["hint"].startswith("give unit alpha that path in the spec again, or move ")
+
+
+def test_a_repo_with_a_unit_toml_of_its_own_is_no_unit(world: World) -> None:
+    world.write_spec(repos={"app": {"path": "app"}}, units={"alpha": {"path": "alpha"}})
+    world.commit("app", {"unit.toml": 'name = "other"\n'})
+    assert world.call("apply").exit_code == 0
+
+    assert world.call("plan", "--json").codes == []
 
 
 def test_a_repo_whose_url_changed_in_the_spec_is_blocked(world: World) -> None:
