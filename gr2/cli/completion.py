@@ -54,9 +54,9 @@ def _all(kind: str, here: Workspace, word: str) -> Iterable[str]:
 
         return [marker.operation_id for marker in unresolved(here.layout)]
     if kind == "saved":
-        from gr2.store.saved import all_saved
+        from gr2.store.saved import SavedKind, live_saved
 
-        return [saved.id for saved in all_saved(here.layout)[0] if saved.is_waiting]
+        return [saved.id for saved in live_saved(here.layout, *SavedKind)]
     if kind == "unit":
         return [unit.name for unit in here.spec.units]
     if kind == "group":

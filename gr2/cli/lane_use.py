@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from gr2.cli.command import LANE, Gr2Command, Seconds, invocation_of, session_of
 from gr2.model.outcome import Result, Status
-from gr2.session import Session
+
+if TYPE_CHECKING:
+    from gr2.session import Session
 
 _WAIT = click.option("--wait", type=Seconds(0), default=30.0, show_default=True, help="Seconds to wait for others.")
 _YES = click.option("--yes", is_flag=True, help="Agree to discard uncommitted work.")
