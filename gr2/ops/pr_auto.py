@@ -10,7 +10,7 @@ from gr2.model.pull_request import MergeMethod, Overview, PullRef
 from gr2.model.records import dataclass
 from gr2.ops.pr_group import Work
 from gr2.ops.pr_look import look, record, take_in, with_old_head
-from gr2.ops.pr_merge_check import refuse_moved, refuse_unread, remaining_blockers
+from gr2.ops.pr_merge_check import refuse_moved, refuse_unread, remaining_blockers, wait_for_mergeability
 
 _REVIEWS = frozenset({Blocker.REVIEW_REQUIRED, Blocker.CHANGES_REQUESTED})
 
@@ -32,6 +32,7 @@ def take_turn(work: Work, child: Child, *, force: bool) -> Turn:
     seen = look(work.session, work.platforms, [child])
     refuse_unread(work, seen)
     refuse_moved(work, seen)
+    wait_for_mergeability(work, seen)
     take_in(work, seen)
     problem = seen.unsure.get(child.repo)
     if problem is not None and not force:

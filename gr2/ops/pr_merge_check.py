@@ -38,7 +38,7 @@ def ready_to_merge(work: Work, method: MergeMethod, *, force: bool, auto: bool) 
     seen = look(work.session, work.platforms, work.existing.prs)
     refuse_unread(work, seen)
     refuse_moved(work, seen)
-    _wait_for_mergeability(work, seen)
+    wait_for_mergeability(work, seen)
     take_in(work, seen)
     left = [child for child in work.existing.prs if child.status != "merged"]
     if force:
@@ -80,7 +80,7 @@ def refuse_moved(work: Work, seen: Seen) -> None:
     _raise(issues)
 
 
-def _wait_for_mergeability(work: Work, seen: Seen) -> None:
+def wait_for_mergeability(work: Work, seen: Seen) -> None:
     """Ask again, for a while, about those of which the platform does not know yet whether they can be merged."""
     waited = 0.0
     while waited < UNKNOWN_SECONDS:

@@ -225,6 +225,30 @@ def test_unknown_mergeability_is_waited_for_and_never_read_as_yes(
     assert stage.prs("app")[0]["state"] == "open"
 
 
+def test_mergeability_that_becomes_unknown_before_its_turn_is_waited_for_by_auto(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from gr2.builtin.local_platform import LocalPlatform
+
+    stage = Stage(world)
+    create_group(_session(world, Line()), CREATE)
+    real, asked = LocalPlatform._shown, []
+
+    def moving(self: LocalPlatform, url: str, pull: object) -> object:
+        asked.append(url)
+        shown = real(self, url, pull)  # type: ignore[arg-type]
+        return replace(shown, mergeable="unknown") if len(asked) in {3, 4} else shown
+
+    monkeypatch.setattr(LocalPlatform, "_shown", moving)
+    monkeypatch.setattr(LocalPlatform, "enable_auto_merge", lambda *_, **how: pytest.fail("it was handed over"))
+
+    merged = merge_group(_session(world, Line()), MergeRequest(auto=True))
+
+    assert (merged.status, merged.merged, merged.issues) == (Status.SUCCESS, tuple(stage.repos), ())
+
+
 @pytest.mark.parametrize(
     ("lasts", "error", "attempts"),
     [
