@@ -225,6 +225,7 @@ def test_an_index_that_was_lost_is_said_and_rebuilt(shop: World, lose: Any) -> N
 
     for found in (ran, again):
         assert (found.exit_code, found.codes[-1]) == (1, "recall_unreadable")
+        assert found.json["issues"][-1]["message"].endswith("it is empty, and the events up to 1 will not come again")
         assert found.json["issues"][-1]["hint"] == "gr2 recall rebuild"
     assert shop.call("recall", "rebuild").exit_code == 0
     said = shop.call("recall", "timeline", "--json")

@@ -62,8 +62,8 @@ class Recall:
     """The index of one workspace, opened; use it in a `with` statement.
 
     Raises Failed `recall_unreadable` for a file that is no index or of another version, and for one that is gone or
-    empty though the sink was fed; `recall rebuild` makes it anew. Raises Blocked `cursor_invalid` when that cannot be
-    known.
+    empty though the cursor of the sink has moved; `recall rebuild` makes it anew. Raises Blocked `cursor_invalid`
+    when that cannot be known.
     """
 
     def __init__(self, layout: Layout, *, name: str = "recall.sqlite", bulk: bool = False) -> None:
@@ -71,9 +71,8 @@ class Recall:
         self._bulk = bulk
         try:
             make_private_directory(layout.events)
-            if self._private() == 0 and not bulk and read_cursor(layout, SINK).last_seq:
-                # What the sink has had will not come again.
-                raise sqlite3.DatabaseError("what was in it is gone")
+            if self._private() == 0 and not bulk and (last := read_cursor(layout, SINK).last_seq):
+                raise sqlite3.DatabaseError(f"it is empty, and the events up to {last} will not come again")
             self._db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise unreadable(self.path, error) from error
