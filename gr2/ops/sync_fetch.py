@@ -97,7 +97,7 @@ class Fetching:
         self._live: dict[int, tuple[RepoLook, FileLock]] = {}
         self._hosts: dict[str, int] = {}
         self._unlocked: set[str] = set()
-        # The event that is promised for a repo's mirror, and the digest of its references before the first try.
+        # The event that is promised for a repo's mirror, and the digest of its references before this try.
         self._promised: dict[str, tuple[str, str]] = {}
         self.result = Fetched()
 
@@ -124,12 +124,15 @@ class Fetching:
         again: list[RepoLook] = []
         try:
             for index, completed in self._session.git.run_many(self._commands(looks), jobs=self._jobs):
-                look = self._ended(index)
-                if completed.exit_code != 0 and self._has_moved(look):
+                look, failed = self._live[index][0], completed.exit_code != 0
+                half_done = failed and self._has_moved(look)
+                self._ended(index)  # not before: another gr2 may move it and tell of it then
+                if half_done:
                     self._moved(look, completed.duration_ms)
-                if completed.exit_code == 0:
+                if not failed:
                     self._succeeded(look, completed)
                 elif self._retries(look, completed, last=last):
+                    self._not_moved(look)
                     again.append(look)
                 else:
                     self._failed(look, self._error(look, completed))
@@ -194,8 +197,6 @@ class Fetching:
     def _promise(self, look: RepoLook) -> None:
         """Should gr2 be killed, the next command tells of a mirror that was fetched."""
         name, path = look.repo.name, look.mirror.path
-        if name in self._promised:
-            return
         event_id, refs = self._promised[name] = self._run.session.ids.event(), refs_digest(path)
         event = SyncCacheRefreshed(repo=name, duration_ms=0)
         self._run.promise_of_mirror(event, event_id, path=path, refs=refs)
@@ -225,11 +226,10 @@ class Fetching:
             ["fetch", *options, "--", remote, *REFSPECS], at=Place.bare(look.mirror.path), network=True
         )
 
-    def _ended(self, index: int) -> RepoLook:
+    def _ended(self, index: int) -> None:
         look, lock = self._live.pop(index)
         lock.release()
         self._let_go_of_host(look)
-        return look
 
     def _let_go_of_host(self, look: RepoLook) -> None:
         self._hosts[host_of(look.repo.url)] -= 1
