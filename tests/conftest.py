@@ -12,22 +12,30 @@ from typing import Any
 import pytest
 
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost", ""}
-_HAS_GH = shutil.which("gh") is not None
-_WITHOUT_GH = "gh not found: tests/github not collected (install gh 2.23 or newer to run the whole suite)"
+_SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+# Tests that need a real program of others, which not every machine has.
+_WITHOUT = [
+    (Path(__file__).parent / place, f"{program} not found: tests/{place} not collected (install {what})")
+    for place, program, what in (
+        ("github", "gh", "gh 2.23 or newer"),
+        ("ops/test_sync_ssh.py", "sshd", "an OpenSSH server; nobody has to start it"),
+    )
+    if shutil.which(program, path=_SBIN) is None
+]
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """The tests of gr2_github need the real gh, and say so once where there is none."""
-    return True if not _HAS_GH and collection_path.is_relative_to(Path(__file__).parent / "github") else None
+    """What cannot run here is said once, at the beginning and the end."""
+    return True if any(collection_path.is_relative_to(place) for place, _ in _WITHOUT) else None
 
 
-def pytest_report_header() -> str | None:
-    return None if _HAS_GH else _WITHOUT_GH
+def pytest_report_header() -> list[str]:
+    return [message for _, message in _WITHOUT]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _HAS_GH:
-        terminalreporter.write_line(_WITHOUT_GH, yellow=True)
+    for _, message in _WITHOUT:
+        terminalreporter.write_line(message, yellow=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

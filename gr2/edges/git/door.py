@@ -298,6 +298,9 @@ def _own_diff(args: Sequence[str]) -> Sequence[str]:
     return (*args[:verb], "--no-ext-diff", "--no-textconv", *args[verb:]) if shows else args
 
 
+_NO_ANSWER = "Could not read from remote repository"
+
+
 def _hint_for_lost(mirror: str, argv: Sequence[str]) -> str:
     """What brings the absolute path `mirror` back, or leads a checkout of a workspace that was moved to the new one."""
     workspace = mirror.partition("/.grip/")[0]
@@ -312,9 +315,17 @@ def _reason(stderr: str) -> str:
         match = re.match(r"\s*(?:fatal|error|remote: error): (.*)", line, re.IGNORECASE)
         if match and match.group(1).endswith(":"):
             return f"{match.group(1)} {', '.join(_listed(lines[number + 1 :]))}".rstrip(" :")
+        if match and match.group(1).startswith(_NO_ANSWER):
+            return ": ".join([_NO_ANSWER, *_last_word(lines[:number])])
         if match:
             return match.group(1).rstrip(".")
     return lines[-1].strip().rstrip(".") if lines else ""
+
+
+def _last_word(lines: Sequence[str]) -> list[str]:
+    """What ssh, or who else was to reach the other side, said last before it gave up; nothing if it was silent."""
+    said = [line.strip() for line in lines if not line.startswith(("Cloning into", "Warning:", "** WARNING"))]
+    return [said[-1].rstrip(".")] if said else []
 
 
 def _listed(lines: Sequence[str]) -> list[str]:
