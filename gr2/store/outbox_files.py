@@ -23,6 +23,7 @@ LINE_LIMIT = 16 << 20
 _ARCHIVE = re.compile(r"outbox\.\d{8}T\d{6}\.\d{6}Z\.jsonl").fullmatch
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 1 << 18
+_NEAR = 1 << 13
 
 
 def unwritable(reason: str, path: str, *, doing: str = "write", **details: Any) -> Blocked:
@@ -191,7 +192,7 @@ def offset_after(descriptor: int, end: int, seq: int) -> int:
     """An offset at the beginning of a line such that every event with a greater seq lies at or after it, found by
     halving: seqs only grow in a file."""
     low, high = 0, end
-    while high - low > _BLOCK:
+    while high - low > _NEAR:
         middle = (low + high) // 2
         line_start = _line_at(descriptor, middle, high)[1]
         found = first_event(descriptor, line_start, high) if line_start is not None else None
